@@ -1,0 +1,2 @@
+//! The `kontiki` program.
+fn main() {}

@@ -1,0 +1,27 @@
+//! The domain vocabulary that every part of Kontiki shares: plain data, no I/O, no clock.
+//!
+//! Invariant: nothing here reads the environment, the disk, the network or the time. A type defined here means the same on a
+//! laptop, on a scheduler replica and on a worker; the words are those of `docs/glossary.md`.
+
+pub mod diagnostic;
+pub mod id;
+pub mod manifest;
+pub mod node_config;
+pub mod relation;
+pub mod run;
+pub mod session;
+pub mod table;
+pub mod target;
+pub mod task;
+pub mod time;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use id::{Attempt, Epoch, NodeId, RequestId, RunId, WorkerId};
+pub use manifest::Manifest;
+pub use relation::{Relation, RelationType};
+pub use time::Timestamp;
+
+/// Free-form structured values of a project: `meta`, `vars`, unknown config keys. Keys keep their order.
+pub type Json = serde_json::Value;
+/// An ordered JSON object.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,47 @@
+//! What a worker and the leader say to each other. In one process the messages travel over channels, in a cluster over one
+//! bidirectional gRPC stream; the code at both ends is the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::{Assignment, TaskReport};
+use crate::{Epoch, NodeId, RunId, WorkerId};
+
+/// From the worker to the leader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum WorkerMessage {
+    /// First on every session; names what still runs from an earlier one.
+    Hello {
+        worker: WorkerId,
+        slots: u32,
+        running: Vec<Assignment>,
+    },
+    Heartbeat,
+    /// The task really began on a slot: for the console and for traces, never for the log.
+    Started {
+        run: RunId,
+        node: NodeId,
+        epoch: Epoch,
+    },
+    /// Sent again until `LeaderMessage::Acknowledged` names its epoch.
+    Report(Box<TaskReport>),
+}
+
+/// From the leader to the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LeaderMessage {
+    Assign(Assignment),
+    /// The report of that attempt is committed (or was stale): forget it.
+    Acknowledged {
+        run: RunId,
+        node: NodeId,
+        epoch: Epoch,
+    },
+    /// Stop the attempt; its SQL is interrupted.
+    Cancel {
+        run: RunId,
+        node: NodeId,
+        epoch: Epoch,
+    },
+    /// Finish what runs, take nothing new, then leave.
+    Drain,
+}

@@ -1,0 +1,123 @@
+//! One node in one run: its states, and how one attempt at it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Code;
+use crate::table::Response;
+use crate::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
+
+/// Where a task stands. Each state carries only its own data; the legal steps between them are in
+/// `scheduler::state::transition`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskState {
+    /// Some upstream has not succeeded yet.
+    Pending,
+    /// May be assigned.
+    Ready,
+    Running {
+        worker: WorkerId,
+        attempt: Attempt,
+        epoch: Epoch,
+        started_at: Timestamp,
+    },
+    /// The last attempt failed in a way worth another; it becomes ready again at `due_at`.
+    UpForRetry {
+        attempt: Attempt,
+        due_at: Timestamp,
+    },
+    Success,
+    Failed(FailureKind),
+    /// An upstream failed or was skipped.
+    UpstreamFailed,
+    /// Nothing to do: fail-fast stopped the run before it, or an upstream decided so.
+    Skipped,
+    Canceled,
+}
+
+impl TaskState {
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Success | Self::Failed(_) | Self::UpstreamFailed | Self::Skipped | Self::Canceled)
+    }
+}
+
+/// Why an attempt failed, as far as the scheduler must know to decide what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The model is wrong: SQL that the warehouse refuses, a template that fails. Never retried.
+    User,
+    /// A test found more failures than it may (dbt's status `fail`). Never retried.
+    TestFailed,
+    /// The warehouse was busy, gone or asked to try again. Retried with backoff.
+    Transient,
+    /// The machine: disk full, out of memory, a defect. Retried where the policy says so.
+    System,
+    /// The attempt ran out of time.
+    Timeout,
+    /// The worker stopped or was lost.
+    WorkerLost,
+    /// A newer attempt owns the relation; this one published nothing.
+    Fenced,
+    Canceled,
+}
+
+/// How one attempt ended, as the worker tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskOutcome {
+    Success,
+    Failure { kind: FailureKind, code: Code, message: String },
+    Canceled,
+}
+
+/// dbt's status of a node result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeStatus {
+    Success,
+    Error,
+    Skipped,
+    Pass,
+    Fail,
+    Warn,
+    #[serde(rename = "no-op")]
+    NoOp,
+}
+
+/// What a worker is handed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub run: RunId,
+    pub node: NodeId,
+    pub attempt: Attempt,
+    pub epoch: Epoch,
+}
+
+/// What a worker tells of one attempt. A report with a stale epoch changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    pub run: RunId,
+    pub node: NodeId,
+    pub attempt: Attempt,
+    pub epoch: Epoch,
+    pub outcome: TaskOutcome,
+    pub result: NodeResult,
+}
+
+/// The part of a report that ends up in `run_results.json` and in the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeResult {
+    pub status: NodeStatus,
+    /// The slot that ran it, `Thread-1` and so on.
+    pub thread: String,
+    pub compile_started_at: Timestamp,
+    pub compile_completed_at: Timestamp,
+    pub execute_started_at: Timestamp,
+    pub execute_completed_at: Timestamp,
+    pub message: Option<String>,
+    /// Failing rows of a test; `None` for anything else.
+    pub failures: Option<i64>,
+    pub response: Response,
+    /// The relation that was built, rendered; what `OK created …` names.
+    pub relation_name: Option<String>,
+    /// SQL after Jinja; empty where the node has none.
+    pub compiled_code: Option<String>,
+}

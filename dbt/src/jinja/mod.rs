@@ -1,0 +1,11 @@
+//! An interpreter for Jinja as dbt uses it, with Python's value semantics.
+//!
+//! Everything here is independent of dbt projects: names such as `ref` or `adapter` come in through a context. Templates are
+//! parsed once into an AST with spans (`Arc`, shared between threads) and evaluated by a tree walker; values are `Rc` and stay
+//! on one thread.
+
+pub mod error;
+pub mod interpreter;
+pub mod value;
+
+pub use interpreter::Interpreter;

@@ -1,0 +1,8 @@
+//! The compiler for dbt projects.
+//!
+//! `parse` turns a project's files into a `Manifest` and diagnostics; `compile` renders one node's SQL with a warehouse at hand.
+//! Invariant: parsing touches no warehouse and no network, and its result depends only on its arguments and on the environment
+//! variables that templates read.
+
+pub mod adapter;
+pub mod jinja;
