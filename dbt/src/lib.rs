@@ -5,4 +5,7 @@
 //! variables that templates read.
 
 pub mod adapter;
+pub mod builtin;
+pub mod compile;
+pub mod context;
 pub mod jinja;
