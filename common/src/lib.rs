@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod id;
+pub mod json_codec;
 pub mod manifest;
 pub mod node_config;
 pub mod relation;

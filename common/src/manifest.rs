@@ -88,6 +88,7 @@ pub struct Manifest {
     pub disabled: BTreeMap<NodeId, Vec<Node>>,
     pub disabled_sources: BTreeMap<NodeId, Vec<Source>>,
     /// `selectors.yml`, as written.
+    #[serde(with = "crate::json_codec::index_map")]
     pub selectors: IndexMap<String, Json>,
     /// What rendering needs of each package's `dbt_project.yml`, by package name.
     pub packages: BTreeMap<String, PackageSettings>,
@@ -113,6 +114,7 @@ pub struct PackageSettings {
     /// The package's folder, relative to the root project; empty for the root.
     pub root: String,
     /// `vars:` of the package's own `dbt_project.yml`.
+    #[serde(with = "crate::json_codec::map")]
     pub vars: JsonMap,
 }
 
@@ -144,11 +146,14 @@ pub struct Checksum {
 pub struct ColumnInfo {
     pub name: String,
     pub description: String,
+    #[serde(with = "crate::json_codec::map")]
     pub meta: JsonMap,
     pub data_type: Option<String>,
+    #[serde(with = "crate::json_codec::list")]
     pub constraints: Vec<Json>,
     pub quote: Option<bool>,
     pub tags: Vec<String>,
+    #[serde(with = "crate::json_codec::map")]
     pub config: JsonMap,
     pub granularity: Option<String>,
     pub doc_blocks: Vec<NodeId>,
@@ -173,9 +178,13 @@ pub struct Node {
     pub relation_name: Option<String>,
     pub checksum: Checksum,
     pub config: NodeConfig,
+    /// Those of the config without repeats; a test also has its column's, a hook its kind.
+    pub tags: Vec<String>,
     /// Config keys as written, before rendering.
+    #[serde(with = "crate::json_codec::map")]
     pub unrendered_config: JsonMap,
     /// Keys given by `{{ config() }}` in the file itself.
+    #[serde(with = "crate::json_codec::map")]
     pub config_call_dict: JsonMap,
     pub description: String,
     pub columns: IndexMap<String, ColumnInfo>,
@@ -202,11 +211,15 @@ pub struct ModelInfo {
     /// `private`, `protected` or `public`
     pub access: String,
     pub group: Option<String>,
+    #[serde(with = "crate::json_codec::option")]
     pub version: Option<Json>,
+    #[serde(with = "crate::json_codec::option")]
     pub latest_version: Option<Json>,
     pub deprecation_date: Option<String>,
+    #[serde(with = "crate::json_codec::list")]
     pub constraints: Vec<Json>,
     pub primary_key: Vec<String>,
+    #[serde(with = "crate::json_codec::option")]
     pub time_spine: Option<Json>,
 }
 
@@ -229,6 +242,7 @@ pub struct TestMetadata {
     /// The package named before the dot: `dbt_utils` in `dbt_utils.equal_rowcount`.
     pub namespace: Option<String>,
     /// As written, with `model` and `column_name` added by dbt.
+    #[serde(with = "crate::json_codec::map")]
     pub kwargs: JsonMap,
 }
 
@@ -250,17 +264,23 @@ pub struct Source {
     pub loader: String,
     pub description: String,
     pub source_description: String,
+    #[serde(with = "crate::json_codec::map")]
     pub meta: JsonMap,
+    #[serde(with = "crate::json_codec::map")]
     pub source_meta: JsonMap,
     pub tags: Vec<String>,
     pub columns: IndexMap<String, ColumnInfo>,
+    #[serde(with = "crate::json_codec::option")]
     pub external: Option<Json>,
+    #[serde(with = "crate::json_codec::option")]
     pub freshness: Option<Json>,
     pub loaded_at_field: Option<String>,
     pub loaded_at_query: Option<String>,
     pub enabled: bool,
     /// The merged `config:` of source and table.
+    #[serde(with = "crate::json_codec::map")]
     pub config: JsonMap,
+    #[serde(with = "crate::json_codec::map")]
     pub unrendered_config: JsonMap,
     pub patch_path: Option<String>,
     pub doc_blocks: Vec<NodeId>,
@@ -281,10 +301,13 @@ pub struct Exposure {
     pub maturity: Option<String>,
     pub url: Option<String>,
     pub description: String,
+    #[serde(with = "crate::json_codec::map")]
     pub owner: JsonMap,
+    #[serde(with = "crate::json_codec::map")]
     pub meta: JsonMap,
     pub tags: Vec<String>,
     pub enabled: bool,
+    #[serde(with = "crate::json_codec::map")]
     pub config: JsonMap,
     pub refs: Vec<Ref>,
     pub sources: Vec<[String; 2]>,
@@ -306,9 +329,11 @@ pub struct Macro {
     pub line: u32,
     pub depends_on: DependsOn,
     pub description: String,
+    #[serde(with = "crate::json_codec::map")]
     pub meta: JsonMap,
     pub docs: Docs,
     pub patch_path: Option<String>,
+    #[serde(with = "crate::json_codec::list")]
     pub arguments: Vec<Json>,
     pub supported_languages: Option<Vec<String>>,
 }
@@ -332,8 +357,10 @@ pub struct Group {
     pub package_name: String,
     pub path: String,
     pub original_file_path: String,
+    #[serde(with = "crate::json_codec::map")]
     pub owner: JsonMap,
     pub description: Option<String>,
+    #[serde(with = "crate::json_codec::map")]
     pub config: JsonMap,
 }
 

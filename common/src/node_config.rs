@@ -109,6 +109,7 @@ pub struct NodeConfig {
     pub schema: Option<String>,
     pub alias: Option<String>,
     pub tags: Vec<String>,
+    #[serde(with = "crate::json_codec::map")]
     pub meta: JsonMap,
     pub group: Option<String>,
     pub access: Option<String>,
@@ -117,10 +118,12 @@ pub struct NodeConfig {
     pub pre_hook: Vec<Hook>,
     pub post_hook: Vec<Hook>,
     pub grants: IndexMap<String, Vec<String>>,
+    #[serde(with = "crate::json_codec::map")]
     pub persist_docs: JsonMap,
     pub packages: Vec<String>,
     pub docs: Docs,
     pub contract: Contract,
+    #[serde(with = "crate::json_codec::option")]
     pub event_time: Option<Json>,
     // Incremental models.
     pub incremental_strategy: Option<String>,
@@ -146,6 +149,7 @@ pub struct NodeConfig {
     pub warn_if: String,
     pub error_if: String,
     /// All other keys, rendered, in the order they were first set.
+    #[serde(with = "crate::json_codec::map")]
     pub extra: JsonMap,
 }
 

@@ -43,6 +43,7 @@ pub struct RunOptions {
     pub store_failures: bool,
     /// `--empty`: refs are limited to zero rows.
     pub empty: bool,
+    #[serde(with = "crate::json_codec::map")]
     pub vars: JsonMap,
 }
 

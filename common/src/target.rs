@@ -39,6 +39,7 @@ pub struct Target {
     pub schema: String,
     pub threads: u32,
     /// The other, non-secret keys of the output, as `{{ target.… }}` shows them (`host`, `user`, `port`, `path`, …).
+    #[serde(with = "crate::json_codec::map")]
     pub extra: JsonMap,
 }
 
