@@ -76,6 +76,9 @@ pub struct Publication {
     pub epoch: Epoch,
     pub relation: Relation,
     pub statements: Vec<Statement>,
+    /// What the node answers where no statement is `main`: the response of a relation that was built before, of a seed.
+    /// Returned by `publish` and recorded in the publish log.
+    pub response: Option<Response>,
 }
 
 /// One step of a publication. Pure data: materializations produce it, warehouses know how to do it without readers noticing.
