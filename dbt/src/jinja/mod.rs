@@ -4,15 +4,30 @@
 //! parsed once into an AST with spans (`Arc`, shared between threads) and evaluated by a tree walker; values are `Rc` and stay
 //! on one thread.
 
+pub mod access;
+pub mod arguments;
 pub mod ast;
 pub mod blocks;
 pub mod budget;
+pub mod compare;
 pub mod error;
+pub mod filters;
+pub mod function;
+pub mod globals;
 pub mod interpreter;
+pub mod json;
+pub mod key;
+pub mod literal;
 pub mod macros;
+pub mod methods;
+pub mod number;
+pub mod ops;
 pub mod parser;
+pub mod percent_format;
+pub mod repr;
 pub mod scope;
 pub mod template;
+pub mod tests;
 pub mod value;
 
 pub use budget::Limits;
