@@ -1,2 +1,7 @@
 //! The `kontiki` program.
+mod args;
+mod console;
+mod exit;
+mod progress;
+
 fn main() {}
