@@ -1,1 +1,48 @@
-fn main() {}
+//! Developer commands. Each needs cargo and nothing else that is not named in its own help.
+#![expect(clippy::print_stdout, reason = "a developer's tool talks on its standard output")]
+
+mod demo;
+mod duckdb;
+mod run;
+mod smartpizza;
+mod verify;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Kontiki's developer commands")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that must pass before a change is merged: format, lints, tests, docs. Edits nothing.
+    Verify,
+    /// The test suite on its own: format, lints, unit, property, simulation and conformance tests
+    Test(verify::Test),
+    /// Apply the formatter and the lints that can mend themselves
+    Fix,
+    /// Build Kontiki and a small SmartPizza, and show the result
+    Demo(demo::Demo),
+    /// Write a day of raw data for examples/smartpizza
+    Smartpizza(smartpizza::Generate),
+    /// Fetch the DuckDB library (npm) into target/duckdb unless it is there
+    Duckdb,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Verify => verify::verify(),
+        Command::Test(test) => verify::test(&test),
+        Command::Fix => verify::fix(),
+        Command::Demo(demo) => demo::demo(&demo),
+        Command::Smartpizza(generate) => smartpizza::generate(&generate),
+        Command::Duckdb => {
+            println!("{}", duckdb::library()?.display());
+            Ok(())
+        }
+    }
+}

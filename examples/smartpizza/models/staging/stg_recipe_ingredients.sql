@@ -1,0 +1,5 @@
+select
+    recipe_id,
+    ingredient_id,
+    grams
+from {{ source('raw', 'recipe_ingredients') }}

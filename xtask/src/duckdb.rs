@@ -1,0 +1,44 @@
+//! Gets DuckDB's shared library, which Kontiki loads at run time.
+//!
+//! Building DuckDB takes half an hour; the npm package of its Node bindings carries the very library.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{run, target};
+
+const VERSION: &str = "1.5.6-r.1";
+
+/// The path of the library; fetches it the first time. `KONTIKI_DUCKDB_LIBRARY` names another one.
+pub fn library() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("KONTIKI_DUCKDB_LIBRARY") {
+        return Ok(path.into());
+    }
+    let folder = target().join("duckdb");
+    let (package, file) = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => ("@duckdb/node-bindings-linux-x64", "libduckdb.so"),
+        ("linux", "aarch64") => ("@duckdb/node-bindings-linux-arm64", "libduckdb.so"),
+        ("macos", "aarch64") => ("@duckdb/node-bindings-darwin-arm64", "libduckdb.dylib"),
+        (os, arch) => bail!("no DuckDB library is packaged for {os} on {arch}; set KONTIKI_DUCKDB_LIBRARY to its path"),
+    };
+    let library = folder.join(file);
+    if library.exists() {
+        return Ok(library);
+    }
+    std::fs::create_dir_all(&folder)?;
+    let staging = folder.join("npm");
+    std::fs::create_dir_all(&staging)?;
+    run(Command::new("npm")
+        .args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent", "--prefix"])
+        .arg(&staging)
+        .arg(format!("{package}@{VERSION}")))
+    .context("npm is needed to fetch the DuckDB library; or set KONTIKI_DUCKDB_LIBRARY to the path of libduckdb")?;
+    // Under its final name only when complete: an interrupted copy must not be taken for the library.
+    let partial = folder.join(format!("{file}.partial"));
+    std::fs::copy(staging.join("node_modules").join(package).join(file), &partial)?;
+    std::fs::rename(&partial, &library)?;
+    std::fs::remove_dir_all(&staging)?;
+    Ok(library)
+}
