@@ -1,0 +1,56 @@
+{# How templates send SQL. A macro that is called by its bare name may be replaced by the project. #}
+
+{% macro statement(name=None, fetch_result=False, auto_begin=True, language='sql') -%}
+  {%- if execute -%}
+    {%- set code = caller() -%}
+    {%- if name == 'main' -%}
+      {{ log('Writing runtime {} for node "{}"'.format(language, model['unique_id'])) }}
+      {{ write(code) }}
+    {%- endif -%}
+    {%- if language == 'sql' -%}
+      {%- set response, table = adapter.execute(code, auto_begin=auto_begin, fetch=fetch_result) -%}
+    {%- elif language == 'python' -%}
+      {%- set response, table = submit_python_job(model, code), none -%}
+    {%- else -%}
+      {%- do exceptions.raise_compiler_error("statement macro didn't get supported language") -%}
+    {%- endif -%}
+    {%- if name is not none -%}{{ store_result(name, response=response, agate_table=table) }}{%- endif -%}
+  {%- endif -%}
+{%- endmacro %}
+
+{# Records a result without sending anything. #}
+{% macro noop_statement(name=None, message=None, code=None, rows_affected=None, res=None) -%}
+  {%- set sql = caller() -%}
+  {%- if name == 'main' -%}
+    {{ log('Writing runtime SQL for node "{}"'.format(model['unique_id'])) }}
+    {{ write(sql) }}
+  {%- endif -%}
+  {%- if name is not none -%}
+    {{ store_raw_result(name, message=message, code=code, rows_affected=rows_affected, agate_table=res) }}
+  {%- endif -%}
+{%- endmacro %}
+
+{% macro run_query(sql) %}
+  {% call statement('run_query_statement', fetch_result=true, auto_begin=false) %}
+    {{ sql }}
+  {% endcall %}
+  {{ return(load_result('run_query_statement').table) }}
+{% endmacro %}
+
+{% macro validate_sql(sql) %}{{ return(adapter.dispatch('validate_sql', 'dbt')(sql)) }}{% endmacro %}
+{% macro default__validate_sql(sql) -%}
+  {% call statement('validate_sql') -%} explain {{ sql }} {% endcall %}
+  {{ return(load_result('validate_sql')) }}
+{% endmacro %}
+
+{% macro is_core_v2() %}{{ return(dbt_version.split('.')[0] | int == 2) }}{% endmacro %}
+
+{% macro get_show_sql(compiled_code, sql_header, limit) -%}
+  {%- if sql_header is not none -%} {{ sql_header }} {%- endif %}
+  {{ get_limit_subquery_sql(compiled_code, limit) }}
+{% endmacro %}
+{% macro get_limit_subquery_sql(sql, limit) %}{{ return(adapter.dispatch('get_limit_sql', 'dbt')(sql, limit)) }}{% endmacro %}
+{% macro default__get_limit_sql(sql, limit) %}
+  {{ sql }}
+  {% if limit is not none %}limit {{ limit }}{% endif %}
+{% endmacro %}
