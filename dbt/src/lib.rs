@@ -9,3 +9,5 @@ pub mod builtin;
 pub mod compile;
 pub mod context;
 pub mod jinja;
+pub mod properties;
+pub mod yaml;

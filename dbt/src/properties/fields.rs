@@ -1,0 +1,218 @@
+//! Taking the keys of a mapping one by one, each with its type; what is left at the end is unknown.
+
+use common::diagnostic::Code;
+use common::node_config::QuotingOverride;
+use common::{Diagnostic, Json, JsonMap};
+
+use crate::yaml::{Entry, Mapping, Node, Source, Span, Value};
+
+/// A mapping being read. A value of the wrong type is reported and counts as not given.
+pub struct Fields<'a> {
+    mapping: Mapping,
+    /// The place of the whole mapping.
+    span: Span,
+    /// What is described, for messages: `model 'orders'`.
+    what: String,
+    /// Keys asked for so far: what may stand here.
+    known: Vec<&'static str>,
+    source: &'a Source,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> Fields<'a> {
+    pub fn new(
+        mapping: Mapping,
+        span: Span,
+        what: String,
+        source: &'a Source,
+        diagnostics: &'a mut Vec<Diagnostic>,
+    ) -> Self {
+        Self { mapping, span, what, known: Vec::new(), source, diagnostics }
+    }
+
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    pub fn contains(&self, key: &str) -> bool {
+        self.mapping.contains_key(key)
+    }
+
+    /// Fields of a mapping inside this one.
+    pub fn inner(&mut self, mapping: Mapping, span: Span, what: String) -> Fields<'_> {
+        Fields::new(mapping, span, what, self.source, self.diagnostics)
+    }
+
+    pub fn error(&mut self, span: Span, message: String) {
+        self.diagnostics.push(Diagnostic::error(Code::YamlShape, message).at(self.source.at(span)));
+    }
+
+    pub fn warn(&mut self, code: Code, span: Span, message: String, hint: &str) {
+        self.diagnostics.push(Diagnostic::warning(code, message).at(self.source.at(span)).hint(hint));
+    }
+
+    /// Takes whatever stands under `key`, `null` included.
+    pub fn take(&mut self, key: &'static str) -> Option<Entry> {
+        self.known.push(key);
+        self.mapping.remove(key)
+    }
+
+    /// Takes the value under `key`; `null` counts as not given.
+    pub fn node(&mut self, key: &'static str) -> Option<Node> {
+        self.take(key).map(|entry| entry.value).filter(|node| !node.is_null())
+    }
+
+    fn typed<T>(&mut self, key: &'static str, expected: &str, convert: fn(&Node) -> Option<T>) -> Option<T> {
+        let node = self.node(key)?;
+        let value = convert(&node);
+        if value.is_none() {
+            self.error(node.span, format!("'{key}' of {} must be {expected}, not {}", self.what, node.kind()));
+        }
+        value
+    }
+
+    /// The name, which every entry must have, and its place.
+    pub fn name(&mut self) -> Option<(String, Span)> {
+        let span = self.mapping.get("name").map(|node| node.span);
+        match (self.typed("name", "text", text), span) {
+            (Some(name), Some(span)) => Some((name, span)),
+            (_, Some(_)) => None,
+            (_, None) => {
+                self.error(self.span, format!("{} has no 'name'", self.what.trim_end_matches(" ''")));
+                None
+            }
+        }
+    }
+
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
+        self.typed(key, "text", text)
+    }
+
+    pub fn bool(&mut self, key: &'static str) -> Option<bool> {
+        self.typed(key, "true or false", Node::as_bool)
+    }
+
+    pub fn mapping(&mut self, key: &'static str) -> Mapping {
+        self.typed(key, "a mapping", |node| node.as_mapping().cloned()).unwrap_or_default()
+    }
+
+    pub fn json_map(&mut self, key: &'static str) -> JsonMap {
+        self.mapping(key).to_json()
+    }
+
+    pub fn json(&mut self, key: &'static str) -> Option<Json> {
+        self.node(key).map(|node| node.to_json())
+    }
+
+    pub fn list(&mut self, key: &'static str) -> Vec<Node> {
+        self.typed(key, "a list", |node| node.as_sequence().map(<[Node]>::to_vec)).unwrap_or_default()
+    }
+
+    pub fn json_list(&mut self, key: &'static str) -> Vec<Json> {
+        self.list(key).iter().map(Node::to_json).collect()
+    }
+
+    /// A list of texts, or a single one.
+    pub fn texts(&mut self, key: &'static str) -> Vec<String> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let items = match &node.value {
+            Value::Sequence(items) => items.as_slice(),
+            _ => std::slice::from_ref(&node),
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            match text(item) {
+                Some(text) => texts.push(text),
+                None => self.error(item.span, format!("'{key}' of {} holds texts, not {}", self.what, item.kind())),
+            }
+        }
+        texts
+    }
+
+    pub fn quoting(&mut self) -> QuotingOverride {
+        let span = self.mapping.get("quoting").map_or(self.span, |node| node.span);
+        let mapping = self.mapping("quoting");
+        let what = format!("'quoting' of {}", self.what);
+        let mut fields = self.inner(mapping, span, what);
+        let quoting = QuotingOverride {
+            database: fields.bool("database"),
+            schema: fields.bool("schema"),
+            identifier: fields.bool("identifier"),
+            column: fields.bool("column"),
+        };
+        fields.finish();
+        quoting
+    }
+
+    /// Each mapping of the list under `key`, as fields of its own, read by `read`.
+    pub fn each<T>(
+        &mut self,
+        key: &'static str,
+        what: impl Fn(&Mapping) -> String,
+        read: impl Fn(Fields<'_>) -> Option<T>,
+    ) -> Vec<T> {
+        let mut typed = Vec::new();
+        for item in self.list(key) {
+            let span = item.span;
+            match item.value {
+                Value::Mapping(mapping) => {
+                    let what = what(&mapping);
+                    typed.extend(read(self.inner(mapping, span, what)));
+                }
+                _ => self.error(
+                    span,
+                    format!("an entry of '{key}' of {} must be a mapping, not {}", self.what, item.kind()),
+                ),
+            }
+        }
+        typed
+    }
+
+    /// What no one asked for, still in order.
+    pub fn rest(&mut self) -> Mapping {
+        std::mem::take(&mut self.mapping)
+    }
+
+    /// Reports what no one asked for.
+    pub fn finish(mut self) {
+        for (key, entry) in self.rest() {
+            self.unknown(&key, entry.key_span);
+        }
+    }
+
+    /// Reports a key that means nothing here.
+    pub fn unknown(&mut self, key: &str, span: Span) {
+        let diagnostic = unknown_key(key, &self.what, &self.known).at(self.source.at(span));
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+fn text(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::String(text) => Some(text.clone()),
+        Value::Int(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A warning about a key that is ignored, with the nearest known one where there is one.
+pub fn unknown_key(key: &str, what: &str, known: &[&str]) -> Diagnostic {
+    let diagnostic = Diagnostic::warning(Code::UnknownKey, format!("unknown key '{key}' in {what}: it is ignored"));
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3);
+    match nearest {
+        Some((_, candidate)) => diagnostic.hint(format!("did you mean '{candidate}'?")),
+        None if known.contains(&"config") => {
+            diagnostic.hint("configs belong under 'config:', values of your own under 'config: {meta: …}'")
+        }
+        None => diagnostic,
+    }
+}
