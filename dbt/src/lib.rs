@@ -9,5 +9,7 @@ pub mod builtin;
 pub mod compile;
 pub mod context;
 pub mod jinja;
+pub mod parse;
 pub mod properties;
+pub mod resolve;
 pub mod yaml;
