@@ -16,6 +16,12 @@ macro_rules! files {
 }
 
 files![
+    "macros/incremental/columns.sql",
+    "macros/incremental/decide.sql",
+    "macros/incremental/delete_insert.sql",
+    "macros/incremental/merge.sql",
+    "macros/incremental/schema_changes.sql",
+    "macros/incremental/strategies.sql",
     "macros/relation/change.sql",
     "macros/relation/contract.sql",
     "macros/relation/create.sql",
@@ -30,6 +36,9 @@ files![
     "macros/sql/series.sql",
     "macros/sql/sets.sql",
     "macros/sql/strings.sql",
+    "macros/tests/generic.sql",
+    "macros/tests/run.sql",
+    "macros/tests/unit.sql",
     "macros/warehouse/columns.sql",
     "macros/warehouse/comments.sql",
     "macros/warehouse/grants.sql",
