@@ -57,3 +57,10 @@ pub struct Error {
     /// Byte offset of the error in `sql`, where the warehouse tells it.
     pub position: Option<usize>,
 }
+
+impl Error {
+    /// An error that no statement caused, or before it is known which.
+    pub fn new(kind: FailureKind, code: Code, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into(), native_code: None, sql: None, position: None }
+    }
+}

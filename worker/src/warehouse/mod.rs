@@ -1,13 +1,31 @@
 //! Warehouses behind one trait. Calls block: a slot is a thread.
 
+mod duckdb;
+mod script;
+pub mod staging;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::relation::Relation;
 use common::table::{Column, Response, Table};
-use common::target::AdapterType;
+use common::target::{self, AdapterType};
 use common::{Epoch, NodeId, RunId};
 
 pub use dbt::adapter::Error;
+
+/// Opens the warehouse of a profile's output. `origin` names who counts the epochs (the scheduler's state, by its own id): epochs of
+/// one origin are compared with each other, never with those of another.
+pub fn open(connection: &target::Connection, origin: &str) -> Result<Arc<dyn Warehouse>, Error> {
+    match connection.adapter_type {
+        AdapterType::Duckdb => Ok(Arc::new(duckdb::DuckDb::open(connection)?)),
+        AdapterType::Postgres => Err(Error::new(
+            common::task::FailureKind::User,
+            common::diagnostic::Code::Unsupported,
+            format!("PostgreSQL ({origin}) is not supported yet"),
+        )),
+    }
+}
 
 /// A configured warehouse; opened once for each process and target.
 pub trait Warehouse: Send + Sync {
@@ -58,6 +76,11 @@ pub trait Connection: Send {
 
     /// Takes the fence of `relation` for `epoch`; `Fenced` where a newer epoch has it. No effect on warehouses where a file lock is the fence.
     fn claim(&mut self, relation: &Relation, epoch: Epoch) -> Result<(), Error>;
+
+    /// Drops what attempts left in the schema under names of `staging::name`, but for the attempts that still live. Returns what was
+    /// dropped.
+    fn collect_staging(&mut self, database: &str, schema: &str, keep: &BTreeSet<Epoch>)
+    -> Result<Vec<Relation>, Error>;
 
     /// In one transaction: check the fence, run the statements, record (run, node) in the publish log.
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error>;

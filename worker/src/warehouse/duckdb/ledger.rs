@@ -1,0 +1,59 @@
+//! Who may publish, within this process.
+//!
+//! Invariant: while one attempt publishes a relation, no other attempt at it does, and an attempt older than the newest that claimed
+//! it never does.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::Epoch;
+use common::diagnostic::Code;
+use common::relation::Relation;
+use common::task::FailureKind;
+
+use crate::warehouse::Error;
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    /// The newest epoch of each relation; locked while that relation is being published. Bounded by the relations of the database.
+    epochs: Mutex<HashMap<String, Arc<Mutex<Epoch>>>>,
+    /// The attached databases whose publish log is known to exist.
+    logs: Mutex<HashSet<String>>,
+}
+
+/// The right to publish one relation, for as long as it lives.
+pub(super) struct Fence(Arc<Mutex<Epoch>>);
+
+impl Fence {
+    /// Holds off other attempts until the guard is dropped; refuses an attempt that has been overtaken.
+    pub(super) fn enter(&self, epoch: Epoch) -> Result<MutexGuard<'_, Epoch>, Error> {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *newest > epoch {
+            return Err(Error::new(
+                FailureKind::Fenced,
+                Code::Fenced,
+                format!("attempt {newest} owns the relation now; attempt {epoch} publishes nothing"),
+            ));
+        }
+        *newest = epoch;
+        Ok(newest)
+    }
+}
+
+impl Ledger {
+    pub(super) fn fence(&self, relation: &Relation) -> Fence {
+        let key = relation.render().to_lowercase();
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        Fence(epochs.entry(key).or_insert_with(|| Arc::new(Mutex::new(Epoch(0)))).clone())
+    }
+
+    /// Calls `create` once for each database, one caller at a time.
+    pub(super) fn ensure_log(&self, database: &str, create: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if !logs.contains(database) {
+            create()?;
+            logs.insert(database.to_owned());
+        }
+        Ok(())
+    }
+}
