@@ -76,7 +76,7 @@ fn attribute(interpreter: &mut Interpreter, value: &Value, name: &str) -> Result
     if methods::exists(value, name) {
         return Ok(Some(Value::object(BoundMethod { receiver: value.clone(), name: name.into() })));
     }
-    methods::property(value, name)
+    Ok(methods::property(value, name))
 }
 
 /// Python's `x[key]`; `None` for its `LookupError` and `TypeError`.

@@ -122,9 +122,13 @@ pub trait Object: Any {
         Ok(None)
     }
 
-    /// The next item, where the object is an iterator: it is used up as it is read. `None` where it is not an iterator,
-    /// `Some(None)` at its end.
-    fn next(self: Rc<Self>, _interpreter: &mut super::Interpreter) -> Result<Option<Option<Value>>> {
+    /// Whether this is an iterator: it is used up as it is read, by `next`.
+    fn is_iterator(&self) -> bool {
+        false
+    }
+
+    /// The next item of an iterator; `None` at its end.
+    fn next(self: Rc<Self>, _interpreter: &mut super::Interpreter) -> Result<Option<Value>> {
         Ok(None)
     }
 
