@@ -1,0 +1,252 @@
+"""Runs every fixture under dbt-core and under Kontiki and compares what they leave behind.
+
+A fixture is a dbt project in `fixtures/<name>/` without a profile, and `steps.json`: a list of steps, each with
+  args         the command line, the same for both
+  warehouses   (of the first step) which warehouses the fixture is for; both by default
+  exit_code    what both must exit with; 0 by default
+  says         text that Kontiki must print (error cases: its code and the words that help)
+  ignore       what is not compared in this step: "relations", "results", "compiled_code", "message", "manifest", "output"
+Before step N the files of `edits/N/` replace the project's. Steps with `ls` compare the printed lines as a set.
+
+usage: run.py --kontiki PATH [--warehouse duckdb|postgres]... [--postgres DSN] [--work DIR] [--jobs N] [FIXTURE]...
+Exits with 1 when anything differs, 2 when the harness itself cannot run.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import state
+
+HERE = Path(__file__).resolve().parent
+FIXTURES = HERE / "fixtures"
+# Everything dbt-core says but its manifest does not decide; written for machines of dbt Labs, or different by design.
+CONFIG_IGNORED = {"static_analysis", "freshness", "concurrent_batches", "batch_size", "lookback", "begin"}
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    names = arguments.fixtures or sorted(path.parent.name for path in FIXTURES.glob("*/steps.json"))
+    jobs = [
+        (name, warehouse)
+        for name in names
+        for warehouse in arguments.warehouse
+        if warehouse in steps_of(name)[0].get("warehouses", ["duckdb", "postgres"])
+    ]
+    work = Path(arguments.work or tempfile.mkdtemp(prefix="conformance-"))
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        checks = {pool.submit(check, arguments, work, *job): job for job in jobs}
+        for done in concurrent.futures.as_completed(checks):
+            name, warehouse = checks[done]
+            differences = done.result()
+            print(f"{'FAIL' if differences else 'ok  '} {name} on {warehouse}", flush=True)
+            for difference in differences[:30]:
+                print(f"       {difference}")
+            if len(differences) > 30:
+                print(f"       … and {len(differences) - 30} more")
+            failed += bool(differences)
+    if not arguments.work:
+        shutil.rmtree(work)
+    print(f"{len(jobs) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kontiki", required=True, type=Path)
+    parser.add_argument("--warehouse", action="append", choices=["duckdb", "postgres"])
+    parser.add_argument("--postgres", help="host=… port=… user=…: a server where databases may be created")
+    parser.add_argument("--work", help="keep both sides' projects here")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("fixtures", nargs="*", metavar="FIXTURE")
+    arguments = parser.parse_args()
+    arguments.kontiki = arguments.kontiki.resolve()
+    arguments.warehouse = arguments.warehouse or (["duckdb", "postgres"] if arguments.postgres else ["duckdb"])
+    if "postgres" in arguments.warehouse and not arguments.postgres:
+        parser.error("--warehouse postgres needs --postgres")
+    return arguments
+
+
+def steps_of(name: str) -> list:
+    return json.loads((FIXTURES / name / "steps.json").read_text())
+
+
+def check(arguments, work: Path, name: str, warehouse: str) -> list:
+    """All differences between the two sides, as readable lines."""
+    try:
+        steps = steps_of(name)
+        oracle = run_oracle(arguments, work, name, warehouse, steps)
+        kontiki = run_kontiki(arguments, work, name, warehouse, steps)
+    except Exception as error:
+        return [f"the harness failed: {type(error).__name__}: {error}"]
+    differences = []
+    for number, (step, theirs, ours) in enumerate(zip(steps, oracle, kontiki, strict=True)):
+        where = f"step {number} `{' '.join(step['args'])}`"
+        differences += [f"{where}: {difference}" for difference in compare_step(step, theirs, ours)]
+    return differences
+
+
+def compare_step(step: dict, theirs: dict, ours: dict) -> list:
+    ignored = set(step.get("ignore", []))
+    differences = []
+    expected = step.get("exit_code", 0)
+    for side, outcome in (("dbt", theirs), ("kontiki", ours)):
+        if outcome["exit_code"] != expected:
+            tail = outcome["output"].strip()[-600:]
+            differences.append(f"{side} exited with {outcome['exit_code']}, not {expected}: {tail}")
+    for text in step.get("says", []):
+        if text not in ours["output"]:
+            differences.append(f"kontiki did not say {text!r}: {ours['output'].strip()[-600:]}")
+    if expected == 2:
+        return differences
+    if "ls" in step["args"]:
+        return differences + compare("listed", listed(theirs["output"]), listed(ours["output"]))
+    for result in (theirs["results"], ours["results"]):
+        for entry in result.values():
+            for key in ignored & {"compiled_code", "message"}:
+                entry.pop(key, None)
+            if entry.get("compiled_code"):
+                entry["compiled_code"] = entry["compiled_code"].strip()
+    for part in ("relations", "results", "manifest"):
+        if part not in ignored:
+            differences += compare(part, normal(theirs[part]), normal(ours[part]))
+    return differences
+
+
+def listed(output: str) -> list:
+    lines = (line for line in output.splitlines() if not re.match(r"\d\d:\d\d:\d\d  ", line))
+    found = []
+    for line in lines:
+        if line.startswith("{"):
+            found.append(json.dumps(normal(json.loads(line)), sort_keys=True))
+        elif line.strip():
+            found.append(line.strip())
+    return sorted(found)
+
+
+def normal(value):
+    """Drops what cannot agree: names of the two databases, config keys that Kontiki has no use for."""
+    if isinstance(value, dict):
+        return {key: normal(item) for key, item in value.items() if key not in CONFIG_IGNORED}
+    if isinstance(value, list):
+        return [normal(item) for item in value]
+    if isinstance(value, str):
+        return value.replace("conformance_kontiki", "conformance").replace("conformance_dbt", "conformance")
+    return value
+
+
+def compare(path: str, theirs, ours) -> list:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        differences = []
+        for key in sorted(set(theirs) | set(ours)):
+            if key not in ours:
+                differences.append(f"{path}.{key}: only dbt has it: {short(theirs[key])}")
+            elif key not in theirs:
+                differences.append(f"{path}.{key}: only kontiki has it: {short(ours[key])}")
+            else:
+                differences += compare(f"{path}.{key}", theirs[key], ours[key])
+        return differences
+    if theirs != ours:
+        return [f"{path}: dbt has {short(theirs)}, kontiki has {short(ours)}"]
+    return []
+
+
+def short(value) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 400 else text[:400] + "…"
+
+
+def run_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
+    project, environment = prepare(arguments, work, name, warehouse, "dbt")
+    job = {"project": str(project), "warehouse": warehouse, "environment": environment, "steps": steps}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "oracle_side.py")],
+        input=json.dumps(job), capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_kontiki(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
+    project, environment = prepare(arguments, work, name, warehouse, "kontiki")
+    outcomes = []
+    for number, step in enumerate(steps):
+        state.overlay(project, number)
+        done = subprocess.run(
+            [arguments.kontiki, "--no-use-colors", *step["args"]],
+            cwd=project, capture_output=True, text=True, timeout=300,
+            env={**os.environ, **environment, **step.get("environment", {})},
+        )
+        # The state is read in a process of its own, with this side's environment.
+        read = subprocess.run(
+            [sys.executable, "-c", READ_STATE, str(project), warehouse, json.dumps(step)],
+            capture_output=True, text=True, timeout=120, cwd=HERE, env={**os.environ, **environment},
+        )
+        if read.returncode != 0:
+            raise RuntimeError(read.stderr[-2000:])
+        outcome = json.loads(read.stdout)
+        outcome.update(exit_code=done.returncode, output=done.stdout + done.stderr)
+        outcomes.append(outcome)
+    return outcomes
+
+
+READ_STATE = """
+import json, sys
+from pathlib import Path
+import state
+print(json.dumps(state.snapshot(Path(sys.argv[1]), sys.argv[2], 0, "", json.loads(sys.argv[3]))))
+"""
+
+
+def prepare(arguments, work: Path, name: str, warehouse: str, side: str):
+    project = work / f"{name}-{warehouse}-{side}" / "project"
+    if project.parent.exists():
+        shutil.rmtree(project.parent)
+    shutil.copytree(FIXTURES / name, project)
+    profiles = project.parent / "profiles"
+    profiles.mkdir()
+    environment = {"DBT_PROFILES_DIR": str(profiles)}
+    profile = re.search(r"^profile:\s*['\"]?([\w-]+)", (project / "dbt_project.yml").read_text(), re.M)
+    profile_name = profile.group(1) if profile else "conformance"
+    if warehouse == "duckdb":
+        database = project.parent / "conformance.duckdb"
+        environment["CONFORMANCE_DUCKDB"] = str(database)
+        output = {"type": "duckdb", "path": str(database), "schema": "main", "threads": 2}
+    else:
+        database = f"conformance_{side}"
+        database = f"{database}_{re.sub(r'[^a-z0-9]', '_', name)}"
+        create_database(arguments.postgres, database)
+        settings = dict(part.split("=", 1) for part in arguments.postgres.split())
+        environment["CONFORMANCE_POSTGRES"] = f"{arguments.postgres} dbname={database}"
+        output = {
+            "type": "postgres", "host": settings["host"], "port": int(settings.get("port", 5432)), "user": settings["user"],
+            "password": settings.get("password", "none"), "dbname": database, "schema": "main", "threads": 2,
+        }
+    (profiles / "profiles.yml").write_text(json.dumps({profile_name: {"target": "dev", "outputs": {"dev": output}}}))
+    return project, environment
+
+
+def create_database(server: str, name: str) -> None:
+    import psycopg2
+
+    connection = psycopg2.connect(f"{server} dbname=postgres")
+    connection.autocommit = True
+    try:
+        cursor = connection.cursor()
+        cursor.execute(f'drop database if exists "{name}" with (force)')
+        cursor.execute(f'create database "{name}"')
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
