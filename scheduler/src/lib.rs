@@ -1,1 +1,18 @@
-//! placeholder
+//! The scheduler: which task runs where and when, decided by a pure state machine over a durable log.
+//!
+//! ```text
+//!   WorkerMessage, Submission ──▶ Leader ──▶ store (append, fdatasync) ──▶ State::apply ──▶ replies, messages, updates
+//!                                   ▲                                          │
+//!                                   └──────────── leader::tick ◀───────────────┘
+//! ```
+//!
+//! Invariants: nothing in `state/` or `leader/` awaits, blocks, reads a clock or a random number, or touches a file; nothing is
+//! answered before its entry is on disk.
+
+pub mod leader;
+pub mod local;
+pub mod priority;
+pub mod state;
+pub mod store;
+
+pub use state::{Applied, Command, Event, Rejection, Reply, State};

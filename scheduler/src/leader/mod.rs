@@ -1,0 +1,342 @@
+//! The leader's side of sessions and proposals, without I/O: messages become commands, applied commands become messages.
+//!
+//! ```text
+//!   receive, propose, tick ──▶ [pending] ──take_batch──▶ entries ──(made durable by the shell)──▶ commit ──▶ Output
+//! ```
+//!
+//! Invariant: whatever leaves through [`Output`] follows from entries that the shell called committed. The one exception is
+//! `Update::Started`, which is for eyes only.
+
+pub mod tick;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use common::session::{LeaderMessage, WorkerMessage};
+use common::task::{Assignment, TaskOutcome, TaskReport};
+use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
+
+use crate::state::{Command, Ending, Event, Reply, RunState, State, Verdict};
+use crate::store::Entry;
+
+pub use tick::{Liveness, Policy, tick};
+
+/// Most reports in one entry.
+const REPORTS_MAX: usize = 1_000;
+/// Longest message of a report that is kept, in bytes.
+const MESSAGE_MAX: usize = 64 * 1024;
+
+/// One stream between a worker and this leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// Finds the proposer to whom a reply belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What a subscriber sees of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// Committed. The result of a `TaskFinished` carries the compiled code, which the log does not keep.
+    Event(Event),
+    /// The task really began on a slot of the worker. Not in the log: after a crash nobody remembers it.
+    Started { worker: WorkerId, run: RunId, node: NodeId, epoch: Epoch },
+}
+
+impl Update {
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Event(event) => event.run(),
+            Self::Started { run, .. } => Some(*run),
+        }
+    }
+}
+
+/// What the shell must deliver, in order.
+#[derive(Debug, Default)]
+pub struct Output {
+    pub messages: Vec<(SessionId, LeaderMessage)>,
+    pub updates: Vec<Update>,
+    pub replies: Vec<(Ticket, Reply)>,
+    /// Sessions to close: their worker opens another and says hello again.
+    pub closed: Vec<SessionId>,
+}
+
+pub struct Leader {
+    state: State,
+    policy: Policy,
+    liveness: Liveness,
+    sessions: BTreeMap<SessionId, Option<WorkerId>>,
+    current: BTreeMap<WorkerId, SessionId>,
+    reports: Vec<(SessionId, TaskReport)>,
+    pending: Vec<(Command, Origin)>,
+    in_flight: Vec<Origin>,
+    output: Output,
+}
+
+/// Where a proposal came from, and so where its reply goes.
+enum Origin {
+    Tick,
+    Ticket(Ticket),
+    Hello(SessionId, WorkerId),
+    Reports(Vec<ReportOrigin>),
+}
+
+struct ReportOrigin {
+    session: SessionId,
+    run: RunId,
+    node: NodeId,
+    epoch: Epoch,
+    compiled_code: Option<String>,
+}
+
+impl Leader {
+    /// Leads from `now` on: every registered worker has a whole lease to be heard.
+    pub fn new(state: State, policy: Policy, now: Timestamp) -> Self {
+        Self {
+            state,
+            policy,
+            liveness: Liveness::new(now),
+            sessions: BTreeMap::new(),
+            current: BTreeMap::new(),
+            reports: Vec::new(),
+            pending: Vec::new(),
+            in_flight: Vec::new(),
+            output: Output::default(),
+        }
+    }
+
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Gives the state up, for a shell that stops leading.
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
+    /// When [`Leader::tick`] may have something to do at the latest.
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        let lease = self.liveness.next_expiry(&self.state, &self.policy);
+        lease.into_iter().chain(self.state.next_retry()).min()
+    }
+
+    pub fn connect(&mut self, session: SessionId) {
+        self.sessions.insert(session, None);
+    }
+
+    /// The stream is gone. Where that means that the process is gone too, its worker is lost at once; else its lease decides.
+    pub fn disconnect(&mut self, session: SessionId) {
+        let Some(Some(worker)) = self.sessions.remove(&session) else { return };
+        if self.current.get(&worker) == Some(&session) {
+            self.current.remove(&worker);
+            if self.policy.lose_on_disconnect && !self.is_losing(&worker) {
+                self.pending.push((Command::LoseWorker { worker }, Origin::Tick));
+            }
+        }
+    }
+
+    fn is_losing(&self, worker: &WorkerId) -> bool {
+        self.pending
+            .iter()
+            .any(|(command, _)| matches!(command, Command::LoseWorker { worker: lost } if lost == worker))
+    }
+
+    pub fn receive(&mut self, session: SessionId, message: WorkerMessage, now: Timestamp) {
+        let Some(known) = self.sessions.get(&session) else { return };
+        let worker = known.clone();
+        match (worker, message) {
+            (_, WorkerMessage::Hello { worker, slots, running }) => self.hello(session, worker, slots, running, now),
+            // Nothing else may come first.
+            (None, _) => self.close(session),
+            (Some(worker), message) => {
+                self.liveness.heard(&worker, now);
+                match message {
+                    WorkerMessage::Heartbeat if self.state.worker(&worker).is_none() && !self.is_greeting(session) => {
+                        self.close(session);
+                    }
+                    WorkerMessage::Hello { .. } | WorkerMessage::Heartbeat => {}
+                    WorkerMessage::Started { run, node, epoch } => {
+                        self.output.updates.push(Update::Started { worker, run, node, epoch });
+                    }
+                    WorkerMessage::Report(report) => self.reports.push((session, *report)),
+                }
+            }
+        }
+    }
+
+    fn is_greeting(&self, session: SessionId) -> bool {
+        let origins = self.pending.iter().map(|(_, origin)| origin).chain(&self.in_flight);
+        origins.into_iter().any(|origin| matches!(origin, Origin::Hello(greeting, _) if *greeting == session))
+    }
+
+    fn hello(&mut self, session: SessionId, worker: WorkerId, slots: u32, running: Vec<Assignment>, now: Timestamp) {
+        self.sessions.insert(session, Some(worker.clone()));
+        if let Some(older) = self.current.insert(worker.clone(), session)
+            && older != session
+        {
+            self.close(older);
+        }
+        self.liveness.heard(&worker, now);
+        let command = Command::RegisterWorker { worker: worker.clone(), slots, running };
+        self.pending.push((command, Origin::Hello(session, worker)));
+    }
+
+    fn close(&mut self, session: SessionId) {
+        if let Some(Some(worker)) = self.sessions.remove(&session)
+            && self.current.get(&worker) == Some(&session)
+        {
+            self.current.remove(&worker);
+        }
+        self.output.closed.push(session);
+    }
+
+    pub fn propose(&mut self, ticket: Ticket, command: Command) {
+        self.pending.push((command, Origin::Ticket(ticket)));
+    }
+
+    /// Proposes what time makes necessary.
+    pub fn tick(&mut self, now: Timestamp) {
+        for command in tick(&self.state, &self.liveness, &self.policy, now) {
+            self.pending.push((command, Origin::Tick));
+        }
+    }
+
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.reports.is_empty()
+    }
+
+    /// Numbers everything pending from `first` on; the shell makes the entries durable and then calls [`Leader::commit`].
+    pub fn take_batch(&mut self, first: u64, now: Timestamp) -> Vec<Entry> {
+        let mut reports = std::mem::take(&mut self.reports).into_iter().peekable();
+        while reports.peek().is_some() {
+            let (origins, reports) =
+                reports.by_ref().take(REPORTS_MAX).map(|(session, report)| split(session, report)).unzip();
+            self.pending.push((Command::ReportTasks { reports }, Origin::Reports(origins)));
+        }
+        let (commands, origins): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending).into_iter().unzip();
+        self.in_flight.extend(origins);
+        let numbered = commands.into_iter().zip(first..);
+        numbered.map(|(command, index)| Entry { index, at: now, command }).collect()
+    }
+
+    /// Applies entries of the last batch, which are durable now.
+    pub fn commit(&mut self, entries: Vec<Entry>) {
+        let origins = std::mem::take(&mut self.in_flight);
+        for (entry, origin) in entries.into_iter().zip(origins) {
+            let applied = self.state.apply(entry.index, entry.at, entry.command);
+            let compiled = self.answer(origin, applied.reply);
+            for event in applied.events {
+                self.deliver(event, &compiled);
+            }
+        }
+    }
+
+    /// Everything that became deliverable since the last call.
+    pub fn output(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Sends the reply where it belongs; returns the compiled code of accepted reports.
+    fn answer(&mut self, origin: Origin, reply: Reply) -> BTreeMap<(RunId, NodeId), String> {
+        let mut compiled = BTreeMap::new();
+        match (origin, reply) {
+            (Origin::Ticket(ticket), reply) => self.output.replies.push((ticket, reply)),
+            (Origin::Hello(session, worker), Reply::Registered { missing, stale }) => {
+                self.greet(session, &worker, missing, stale);
+            }
+            (Origin::Hello(session, _), _) => self.close(session),
+            (Origin::Reports(origins), Reply::Reported(verdicts)) => {
+                for (origin, verdict) in origins.into_iter().zip(verdicts) {
+                    let ReportOrigin { session, run, node, epoch, compiled_code } = origin;
+                    if let (Verdict::Accepted, Some(code)) = (verdict, compiled_code) {
+                        compiled.insert((run, node.clone()), code);
+                    }
+                    self.output.messages.push((session, LeaderMessage::Acknowledged { run, node, epoch }));
+                }
+            }
+            (Origin::Reports(_) | Origin::Tick, _) => {}
+        }
+        compiled
+    }
+
+    fn greet(&mut self, session: SessionId, worker: &WorkerId, missing: Vec<Assignment>, stale: Vec<Assignment>) {
+        let cancel = |Assignment { run, node, epoch, .. }| (session, LeaderMessage::Cancel { run, node, epoch });
+        let owned = self.state.assignments(worker);
+        let stopping = owned.into_iter().filter(|assignment| {
+            let run = self.state.run(&assignment.run);
+            run.is_some_and(|run| matches!(run.state, RunState::Stopping(_)))
+        });
+        let stopping: Vec<Assignment> = stopping.collect();
+        let messages = &mut self.output.messages;
+        messages.extend(missing.into_iter().map(|assignment| (session, LeaderMessage::Assign(assignment))));
+        messages.extend(stale.into_iter().chain(stopping).map(cancel));
+    }
+
+    fn deliver(&mut self, event: Event, compiled: &BTreeMap<(RunId, NodeId), String>) {
+        match &event {
+            Event::TaskAssigned { worker, assignment } => {
+                self.send(&worker.clone(), LeaderMessage::Assign(assignment.clone()));
+            }
+            Event::TaskCancelRequested { worker, run, node, epoch } => {
+                let message = LeaderMessage::Cancel { run: *run, node: node.clone(), epoch: *epoch };
+                self.send(&worker.clone(), message);
+            }
+            Event::WorkerDraining { worker } => self.send(&worker.clone(), LeaderMessage::Drain),
+            Event::WorkerLost { worker } => {
+                self.liveness.forget(worker);
+                if let Some(session) = self.current.get(worker) {
+                    self.close(*session);
+                }
+            }
+            _ => {}
+        }
+        self.output.updates.push(Update::Event(with_compiled_code(event, compiled)));
+    }
+
+    fn send(&mut self, worker: &WorkerId, message: LeaderMessage) {
+        if let Some(session) = self.current.get(worker) {
+            self.output.messages.push((*session, message));
+        }
+    }
+
+    /// Workers with a session, for shells that end them.
+    pub fn connected(&self) -> BTreeSet<SessionId> {
+        self.sessions.keys().copied().collect()
+    }
+}
+
+/// Takes out of a report what the log does not keep.
+fn split(session: SessionId, mut report: TaskReport) -> (ReportOrigin, TaskReport) {
+    let compiled_code = report.result.compiled_code.take();
+    if let Some(message) = &mut report.result.message {
+        shorten(message);
+    }
+    if let TaskOutcome::Failure { message, .. } = &mut report.outcome {
+        shorten(message);
+    }
+    let (run, node, epoch) = (report.run, report.node.clone(), report.epoch);
+    (ReportOrigin { session, run, node, epoch, compiled_code }, report)
+}
+
+fn shorten(message: &mut String) {
+    if message.len() > MESSAGE_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_MAX));
+        message.push('…');
+    }
+}
+
+fn with_compiled_code(event: Event, compiled: &BTreeMap<(RunId, NodeId), String>) -> Event {
+    let Event::TaskFinished { run, node, attempt, state, ending: Some(ending) } = event else { return event };
+    let ending = match compiled.get(&(run, node.clone())) {
+        Some(code) => {
+            let mut ending = Ending::clone(&ending);
+            if let Some(result) = &mut ending.result {
+                result.compiled_code = Some(code.clone());
+            }
+            Arc::new(ending)
+        }
+        None => ending,
+    };
+    Event::TaskFinished { run, node, attempt, state, ending: Some(ending) }
+}

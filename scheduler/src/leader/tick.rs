@@ -1,0 +1,69 @@
+//! What time alone makes necessary: leases that ended, retries that are due, runs that are old enough to forget.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::{RunId, Timestamp, WorkerId};
+
+use crate::state::planted::Bug;
+use crate::state::{Command, State};
+
+/// How the leader judges time.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// A worker not heard for this long is lost.
+    pub lease: Duration,
+    /// A closed session means a dead process, as in one process; else the lease decides.
+    pub lose_on_disconnect: bool,
+    /// Finished runs that are remembered.
+    pub runs_kept: usize,
+}
+
+/// When each worker was last heard. Lives on the leader only: heartbeats never enter the log.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    since: Timestamp,
+    heard: BTreeMap<WorkerId, Timestamp>,
+}
+
+impl Liveness {
+    /// A leader that leads since `since` has heard nobody yet, and gives everyone a lease from then on.
+    pub fn new(since: Timestamp) -> Self {
+        Self { since, heard: BTreeMap::new() }
+    }
+
+    pub fn heard(&mut self, worker: &WorkerId, at: Timestamp) {
+        let last = self.heard.entry(worker.clone()).or_insert(at);
+        *last = at.max(*last);
+    }
+
+    pub fn forget(&mut self, worker: &WorkerId) {
+        self.heard.remove(worker);
+    }
+
+    fn expiry(&self, worker: &WorkerId, policy: &Policy) -> Timestamp {
+        self.heard.get(worker).copied().unwrap_or(self.since).max(self.since).plus(policy.lease)
+    }
+
+    pub(super) fn next_expiry(&self, state: &State, policy: &Policy) -> Option<Timestamp> {
+        state.workers().map(|(worker, _)| self.expiry(worker, policy)).min()
+    }
+}
+
+pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp) -> Vec<Command> {
+    let silent = state.workers().map(|(worker, _)| worker).filter(|worker| liveness.expiry(worker, policy) <= now);
+    let mut commands: Vec<Command> = silent.map(|worker| Command::LoseWorker { worker: worker.clone() }).collect();
+    if state.has(Bug::LeaseIgnored) {
+        commands.clear();
+    }
+    if state.next_retry().is_some_and(|due_at| due_at <= now) {
+        commands.push(Command::PromoteRetries);
+    }
+    let finished = state.finished();
+    let old = finished.len().saturating_sub(policy.runs_kept);
+    if old > 0 {
+        let runs: Vec<RunId> = finished.take(old).map(|(_, run)| run).collect();
+        commands.push(Command::RemoveRuns { runs });
+    }
+    commands
+}

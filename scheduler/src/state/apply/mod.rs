@@ -1,0 +1,161 @@
+//! One file for each command, and what several of them need: how a task ends and what follows for its run.
+
+mod cancel_run;
+mod drain_worker;
+mod lose_worker;
+mod promote_retries;
+mod register_worker;
+mod remove_runs;
+mod report_tasks;
+mod retry_run;
+mod submit_run;
+
+use std::sync::Arc;
+
+use common::RunId;
+use common::task::{FailureKind, TaskState};
+
+use super::planted::Bug;
+use super::retry::{self, Next};
+use super::{Command, Ending, Entry, Event, Rejection, Reply, RunState, State, Step, StopCause};
+
+pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -> Result<Reply, Rejection> {
+    match command {
+        Command::RegisterWorker { worker, slots, running } => {
+            register_worker::apply(state, entry, worker, slots, running)
+        }
+        Command::DrainWorker { worker } => drain_worker::apply(state, entry, worker),
+        Command::LoseWorker { worker } => lose_worker::apply(state, entry, worker),
+        Command::SubmitRun(submission) => submit_run::apply(state, entry, *submission),
+        Command::ReportTasks { reports } => report_tasks::apply(state, entry, reports),
+        Command::PromoteRetries => promote_retries::apply(state, entry),
+        Command::CancelRun { run, cause } => cancel_run::apply(state, entry, run, cause),
+        Command::RetryRun { run, manifest_digest } => retry_run::apply(state, entry, run, manifest_digest),
+        Command::RemoveRuns { runs } => remove_runs::apply(state, entry, &runs),
+    }
+}
+
+impl State {
+    /// Ends a task for good and tells everyone who depends on it.
+    fn finish_task(&mut self, entry: &mut Entry, run: RunId, index: u32, step: Step) {
+        self.step(run, index, step);
+        let Some(task) = self.runs.get(&run).and_then(|run| run.tasks.get(index as usize)) else { return };
+        entry.events.push(Event::TaskFinished {
+            run,
+            node: task.node.clone(),
+            attempt: task.attempt,
+            state: task.state.clone(),
+            ending: task.ending.clone(),
+        });
+        match task.state {
+            TaskState::Success => self.wake_downstreams(run, index),
+            TaskState::Failed(_) => self.fail_downstreams(entry, run, index),
+            _ => {}
+        }
+    }
+
+    fn wake_downstreams(&mut self, id: RunId, index: u32) {
+        let early = self.has(Bug::UpstreamsNotAwaited);
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let mut ready = Vec::new();
+        for &downstream in run.derived.downstreams.of(index) {
+            let task = &mut run.tasks[downstream as usize];
+            task.waiting = task.waiting.saturating_sub(1);
+            if (task.waiting == 0 || early) && task.state == TaskState::Pending {
+                ready.push(downstream);
+            }
+        }
+        for task in ready {
+            self.step(id, task, Step::UpstreamsSucceeded);
+        }
+    }
+
+    /// Everything downstream that was still waiting, in plan order.
+    fn fail_downstreams(&mut self, entry: &mut Entry, id: RunId, index: u32) {
+        if self.has(Bug::FailureNotPropagated) {
+            return;
+        }
+        let Some(run) = self.runs.get(&id) else { return };
+        let mut found = std::collections::BTreeSet::new();
+        let mut unseen = vec![index];
+        while let Some(task) = unseen.pop() {
+            let downstreams = run.derived.downstreams.of(task).iter().copied();
+            let waiting = downstreams.filter(|&task| run.tasks[task as usize].state == TaskState::Pending);
+            unseen.extend(waiting.filter(|&task| found.insert(task)));
+        }
+        for task in found {
+            self.finish_task(entry, id, task, Step::UpstreamFailed);
+        }
+    }
+
+    /// An attempt failed: another one follows, or the task has failed.
+    fn fail_attempt(&mut self, entry: &mut Entry, id: RunId, index: u32, kind: FailureKind, ending: Ending) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let stopping = run.state != RunState::Active;
+        let policy = run.retry;
+        let Some(task) = run.tasks.get_mut(index as usize) else { return };
+        let (node, attempt) = (task.node.clone(), task.attempt);
+        let ending = Arc::new(ending);
+        task.ending = Some(ending.clone());
+        let next = retry::next(&policy, kind, task.tries);
+        let worth_another = retry::next(&policy, kind, 0) != Next::Never;
+        if stopping && worth_another {
+            return self.finish_task(entry, id, index, Step::Canceled);
+        }
+        let (step, due_at) = match next {
+            Next::Never => {
+                self.finish_task(entry, id, index, Step::Failed(kind));
+                return self.stop_at_first_failure(entry, id);
+            }
+            Next::Now => (Step::Lost, entry.at),
+            Next::After(wait) => {
+                let due_at = entry.at.plus(wait);
+                (Step::FailedForNow { due_at }, due_at)
+            }
+        };
+        self.step(id, index, step);
+        entry.events.push(Event::TaskUpForRetry { run: id, node, attempt, kind, due_at, ending });
+    }
+
+    fn stop_at_first_failure(&mut self, entry: &mut Entry, id: RunId) {
+        if self.runs.get(&id).is_some_and(|run| run.fail_fast && run.state == RunState::Active) {
+            self.stop_run(entry, id, StopCause::FailFast);
+        }
+    }
+
+    /// Nothing new starts; what has not begun ends now, what runs is asked to.
+    fn stop_run(&mut self, entry: &mut Entry, id: RunId, cause: StopCause) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.state = RunState::Stopping(cause);
+        let step = if cause == StopCause::FailFast { Step::Skipped } else { Step::Canceled };
+        let mut waiting = Vec::new();
+        for (index, task) in run.tasks.iter().enumerate() {
+            match &task.state {
+                TaskState::Pending | TaskState::Ready | TaskState::UpForRetry { .. } => waiting.push(index as u32),
+                TaskState::Running { worker, epoch, .. } => entry.events.push(Event::TaskCancelRequested {
+                    worker: worker.clone(),
+                    run: id,
+                    node: task.node.clone(),
+                    epoch: *epoch,
+                }),
+                _ => {}
+            }
+        }
+        for index in waiting {
+            self.finish_task(entry, id, index, step.clone());
+        }
+    }
+
+    /// Ends the run if all its tasks have ended.
+    fn finish_run(&mut self, entry: &mut Entry, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let counts = run.counts();
+        if run.is_finished() || counts.finished() < counts.total {
+            return;
+        }
+        let outcome = run.outcome();
+        run.state = RunState::Finished { outcome, at: entry.at };
+        self.index.finished.insert((entry.at, id));
+        entry.events.push(Event::RunFinished { run: id, outcome, counts });
+    }
+}

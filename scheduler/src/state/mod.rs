@@ -1,0 +1,301 @@
+//! The replicated state machine: commands in, events out.
+//!
+//! Invariants:
+//! - `apply` is total and deterministic: no clock, no randomness, no hash order, no panic, whatever the command.
+//! - Every change of a task's state goes through [`State::step`], which asks the transition table first.
+//! - A task runs under at most one epoch, the index of the entry that assigned it; epochs of a task strictly grow.
+//! - After every command, no slot is free while a task could take it.
+
+mod apply;
+mod assign;
+pub mod command;
+mod digest;
+mod edges;
+pub mod event;
+mod index;
+pub mod invariants;
+pub mod planted;
+mod ready;
+pub mod reply;
+mod retry;
+pub mod run;
+pub mod task;
+pub mod transition;
+pub mod worker;
+
+use std::collections::BTreeMap;
+
+use common::task::{Assignment, TaskState};
+use common::{Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
+use serde::{Deserialize, Serialize};
+
+pub use command::{CancelCause, Command, Submission};
+pub use event::Event;
+pub use reply::{Rejection, Reply, Verdict};
+pub use run::{Counts, Run, RunOutcome, RunState, StopCause};
+pub use task::{Ending, Failure, Task};
+pub use transition::{Illegal, Step, transition};
+pub use worker::Worker;
+
+use digest::Digest;
+use index::Index;
+
+/// Most tasks that one plan may have.
+pub const PLAN_TASKS_MAX: usize = 1_000_000;
+/// Most slots that one worker may have.
+pub const WORKER_SLOTS_MAX: u32 = 100_000;
+
+/// Everything that replicas agree on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    applied: u64,
+    at: Timestamp,
+    digest: Digest,
+    sequence: u64,
+    runs: BTreeMap<RunId, Run>,
+    requests: BTreeMap<RequestId, RunId>,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// Steps that the transition table refused: always 0, or there is a defect.
+    illegal_steps: u64,
+    #[serde(skip)]
+    index: Index,
+    #[cfg(feature = "planted-bugs")]
+    #[serde(skip)]
+    planted: Option<planted::Bug>,
+}
+
+/// What one command did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied {
+    pub reply: Reply,
+    pub events: Vec<Event>,
+}
+
+/// What the functions of one `apply` share: the entry's place and time, and the events so far.
+struct Entry {
+    epoch: Epoch,
+    at: Timestamp,
+    events: Vec<Event>,
+}
+
+impl State {
+    /// Applies the entry `index`, proposed at `at`. Entries at or below the last applied one change nothing.
+    pub fn apply(&mut self, index: u64, at: Timestamp, command: Command) -> Applied {
+        if index <= self.applied {
+            return Applied { reply: Reply::Rejected(Rejection::AlreadyApplied { index }), events: Vec::new() };
+        }
+        self.applied = index;
+        // A proposer's clock may step back; the state's time does not.
+        self.at = self.at.max(at);
+        self.digest.mix(&[index, self.at.as_micros() as u64]);
+        let mut entry = Entry { epoch: Epoch(index), at: self.at, events: Vec::new() };
+        let reply = apply::dispatch(self, &mut entry, command).unwrap_or_else(Reply::Rejected);
+        self.assign(&mut entry);
+        Applied { reply, events: entry.events }
+    }
+
+    /// Index of the last applied entry; 0 before the first.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// The latest time that any entry carried.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// A rolling hash of everything that was ever done: equal on replicas that applied the same entries.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    pub fn run(&self, run: &RunId) -> Option<&Run> {
+        self.runs.get(run)
+    }
+
+    /// By run id, which is also by time of submission as far as clocks agree.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    pub fn run_of(&self, request: &RequestId) -> Option<RunId> {
+        self.requests.get(request).copied()
+    }
+
+    pub fn worker(&self, worker: &WorkerId) -> Option<&Worker> {
+        self.workers.get(worker)
+    }
+
+    pub fn workers(&self) -> impl Iterator<Item = (&WorkerId, &Worker)> {
+        self.workers.iter()
+    }
+
+    /// When the first backoff ends.
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        self.index.retries.first().map(|(due_at, ..)| *due_at)
+    }
+
+    /// Finished runs, the one that finished first in front.
+    pub fn finished(&self) -> impl ExactSizeIterator<Item = (Timestamp, RunId)> {
+        self.index.finished.iter().copied()
+    }
+
+    /// What the worker should be running, by the state.
+    pub fn assignments(&self, worker: &WorkerId) -> Vec<Assignment> {
+        let running = self.workers.get(worker).map(|worker| &worker.running);
+        running.into_iter().flatten().filter_map(|&(run, task)| self.assignment(run, task)).collect()
+    }
+
+    fn assignment(&self, run: RunId, index: u32) -> Option<Assignment> {
+        let task = &self.runs.get(&run)?.tasks[index as usize];
+        Some(Assignment { run, node: task.node.clone(), attempt: task.attempt, epoch: task.epoch })
+    }
+
+    /// Brings back what is not part of a Raft snapshot.
+    pub fn restore(&mut self) {
+        self.index = Index::default();
+        for worker in self.workers.values_mut() {
+            worker.running.clear();
+        }
+        for run in self.runs.values_mut() {
+            run.derive();
+        }
+        self.index_all();
+    }
+
+    fn index_all(&mut self) {
+        for (id, worker) in &self.workers {
+            self.index.set_free(id, 0, worker.free());
+        }
+        let ids: Vec<(RunId, u32)> = self.runs.values().map(|run| (run.id, run.tasks.len() as u32)).collect();
+        for (id, tasks) in ids {
+            if let RunState::Finished { at, .. } = self.runs[&id].state {
+                self.index.finished.insert((at, id));
+            }
+            for task in 0..tasks {
+                self.enter(id, task);
+            }
+        }
+    }
+
+    /// Moves a task along the transition table and keeps everything derived from its state in step.
+    fn step(&mut self, run: RunId, task: u32, step: Step) {
+        let Some(state) = self.runs.get(&run).and_then(|run| run.tasks.get(task as usize)).map(|task| &task.state)
+        else {
+            self.illegal_steps += 1;
+            return;
+        };
+        match transition(state, step) {
+            Ok(next) => {
+                self.leave(run, task);
+                self.digest.mix(&[task.into(), digest::word(&next)]);
+                self.set(run, task, next);
+                self.enter(run, task);
+            }
+            Err(_) => self.illegal_steps += 1,
+        }
+    }
+
+    fn set(&mut self, run: RunId, index: u32, next: TaskState) {
+        let Some(run) = self.runs.get_mut(&run) else { return };
+        let derived = &mut run.derived;
+        let task = &mut run.tasks[index as usize];
+        if let Some(count) = derived.counts.slot(&task.state) {
+            *count -= 1;
+        }
+        if let Some(count) = derived.counts.slot(&next) {
+            *count += 1;
+        }
+        derived.running -= u32::from(matches!(task.state, TaskState::Running { .. }));
+        derived.running += u32::from(matches!(next, TaskState::Running { .. }));
+        if let TaskState::Running { attempt, epoch, .. } = &next {
+            (task.attempt, task.epoch) = (*attempt, *epoch);
+        }
+        task.state = next;
+    }
+
+    /// Takes a task out of the indexes that its state put it in.
+    fn leave(&mut self, id: RunId, index: u32) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let task = &run.tasks[index as usize];
+        match &task.state {
+            TaskState::Ready => {
+                if !run.derived.ready.remove(task.pool_set, task.priority, index) {
+                    self.index.unhold(&task.node, id, index);
+                } else if run.derived.ready.is_empty() {
+                    self.index.runnable.remove(&(run.sequence, id));
+                }
+            }
+            TaskState::Running { worker: worker_id, .. } => {
+                if let Some(worker) = self.workers.get_mut(worker_id) {
+                    let free = worker.free();
+                    worker.running.remove(&(id, index));
+                    self.index.set_free(worker_id, free, worker.free());
+                }
+                for &pool in &run.pool_sets[task.pool_set as usize] {
+                    self.index.leave_pool(&run.pools[pool as usize].0);
+                }
+                let node = task.node.clone();
+                self.index.busy.remove(&node);
+                self.release(&node);
+            }
+            TaskState::UpForRetry { due_at, .. } => {
+                self.index.retries.remove(&(*due_at, id, index));
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts a task into the indexes of its state.
+    fn enter(&mut self, id: RunId, index: u32) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let task = &run.tasks[index as usize];
+        match &task.state {
+            TaskState::Ready => {
+                run.derived.ready.insert(task.pool_set, task.priority, index);
+                self.index.runnable.insert((run.sequence, id));
+            }
+            TaskState::Running { worker: worker_id, .. } => {
+                if let Some(worker) = self.workers.get_mut(worker_id) {
+                    let free = worker.free();
+                    worker.running.insert((id, index));
+                    self.index.set_free(worker_id, free, worker.free());
+                }
+                for &pool in &run.pool_sets[task.pool_set as usize] {
+                    self.index.enter_pool(&run.pools[pool as usize].0);
+                }
+                self.index.busy.insert(task.node.clone(), (id, index));
+            }
+            TaskState::UpForRetry { due_at, .. } => {
+                self.index.retries.insert((*due_at, id, index));
+            }
+            _ => {}
+        }
+    }
+
+    /// A node ended: whoever waited for it may be assigned again.
+    fn release(&mut self, node: &NodeId) {
+        for (id, index) in self.index.held.remove(node).unwrap_or_default() {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            let task = &run.tasks[index as usize];
+            run.derived.ready.insert(task.pool_set, task.priority, index);
+            self.index.runnable.insert((run.sequence, id));
+        }
+    }
+
+    /// Lets a simulation check that it finds the bug.
+    #[cfg(feature = "planted-bugs")]
+    pub fn plant(&mut self, bug: Option<planted::Bug>) {
+        self.planted = bug;
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn has(&self, bug: planted::Bug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    #[cfg(not(feature = "planted-bugs"))]
+    pub(crate) fn has(&self, _: planted::Bug) -> bool {
+        false
+    }
+}

@@ -1,0 +1,166 @@
+//! One execution of a plan: its tasks, their edges and what is ready among them.
+
+use std::sync::Arc;
+
+use common::run::{RetryPolicy, RunOptions};
+use common::task::TaskState;
+use common::{NodeId, RequestId, RunId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::command::CancelCause;
+use super::edges::Edges;
+use super::ready::Ready;
+use super::task::Task;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub request: RequestId,
+    /// Position among all runs ever submitted; earlier ones win ties.
+    pub sequence: u64,
+    pub options: RunOptions,
+    pub manifest_digest: String,
+    pub submitted_at: Timestamp,
+    pub state: RunState,
+    pub(super) fail_fast: bool,
+    pub(super) retry: RetryPolicy,
+    /// Pools of the plan and how many tasks may run in each at once.
+    pub(super) pools: Vec<(Arc<str>, u32)>,
+    /// The distinct sets of pools that tasks take places in, as indexes into `pools`.
+    pub(super) pool_sets: Vec<Vec<u16>>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) upstreams: Edges,
+    #[serde(skip)]
+    pub(super) derived: Derived,
+}
+
+/// What follows from the rest of a run, kept up to date and rebuilt after a Raft snapshot is read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Derived {
+    pub downstreams: Edges,
+    /// Task indexes sorted by node.
+    pub by_node: Vec<u32>,
+    pub ready: Ready,
+    /// Tasks that run now.
+    pub running: u32,
+    pub counts: Counts,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunState {
+    Active,
+    /// Nothing new starts; what runs is told to stop.
+    Stopping(StopCause),
+    Finished {
+        outcome: RunOutcome,
+        at: Timestamp,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopCause {
+    /// A task failed and the plan stops at the first failure.
+    FailFast,
+    Canceled(CancelCause),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunOutcome {
+    Success,
+    Failed,
+    Canceled(CancelCause),
+}
+
+/// How many tasks of a run ended in each final state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub total: u32,
+    pub success: u32,
+    pub failed: u32,
+    pub upstream_failed: u32,
+    pub skipped: u32,
+    pub canceled: u32,
+}
+
+impl Counts {
+    pub fn finished(&self) -> u32 {
+        self.success + self.failed + self.upstream_failed + self.skipped + self.canceled
+    }
+
+    /// The counter of a final state; none for the others.
+    pub(super) fn slot(&mut self, state: &TaskState) -> Option<&mut u32> {
+        match state {
+            TaskState::Success => Some(&mut self.success),
+            TaskState::Failed(_) => Some(&mut self.failed),
+            TaskState::UpstreamFailed => Some(&mut self.upstream_failed),
+            TaskState::Skipped => Some(&mut self.skipped),
+            TaskState::Canceled => Some(&mut self.canceled),
+            TaskState::Pending | TaskState::Ready | TaskState::Running { .. } | TaskState::UpForRetry { .. } => None,
+        }
+    }
+}
+
+impl Run {
+    /// In plan order.
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    pub fn task(&self, node: &NodeId) -> Option<&Task> {
+        self.find(node).map(|index| &self.tasks[index as usize])
+    }
+
+    /// Indexes into [`Run::tasks`] of the tasks that must succeed before task `index`.
+    pub fn upstreams(&self, index: u32) -> &[u32] {
+        self.upstreams.of(index)
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.derived.counts
+    }
+
+    pub fn running(&self) -> u32 {
+        self.derived.running
+    }
+
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, RunState::Finished { .. })
+    }
+
+    pub(super) fn find(&self, node: &NodeId) -> Option<u32> {
+        let by_node = &self.derived.by_node;
+        by_node.binary_search_by(|&index| self.tasks[index as usize].node.cmp(node)).ok().map(|place| by_node[place])
+    }
+
+    /// The outcome of a run whose tasks have all ended.
+    pub(super) fn outcome(&self) -> RunOutcome {
+        let counts = self.derived.counts;
+        match self.state {
+            _ if counts.success == counts.total => RunOutcome::Success,
+            RunState::Stopping(StopCause::Canceled(cause)) => RunOutcome::Canceled(cause),
+            RunState::Finished { outcome, .. } => outcome,
+            RunState::Active | RunState::Stopping(StopCause::FailFast) => RunOutcome::Failed,
+        }
+    }
+
+    /// Rebuilds everything that follows from the rest.
+    pub(super) fn derive(&mut self) {
+        let mut by_node: Vec<u32> = (0..self.tasks.len() as u32).collect();
+        by_node.sort_unstable_by(|a, b| self.tasks[*a as usize].node.cmp(&self.tasks[*b as usize].node));
+        let mut counts = Counts { total: self.tasks.len() as u32, ..Counts::default() };
+        let mut running = 0;
+        for index in 0..self.tasks.len() {
+            let upstreams = self.upstreams.of(index as u32).iter();
+            let waiting = upstreams.filter(|&&up| self.tasks[up as usize].state != TaskState::Success).count();
+            self.tasks[index].waiting = waiting as u32;
+            let state = &self.tasks[index].state;
+            running += u32::from(matches!(state, TaskState::Running { .. }));
+            if let Some(count) = counts.slot(state) {
+                *count += 1;
+            }
+        }
+        let ready = Ready::new(self.pool_sets.len());
+        self.derived = Derived { downstreams: self.upstreams.reversed(), by_node, ready, running, counts };
+    }
+}
