@@ -4,7 +4,6 @@
 //! Source of the rules: dbt's documentation of data tests; names and ids of tests equal dbt-core 1.11's, since selectors,
 //! artifacts and stored failures carry them.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use common::manifest::TestMetadata;
@@ -12,24 +11,7 @@ use common::{Json, JsonMap};
 
 use super::digest::md5_hex;
 use super::python_text::{repr_of, repr_of_str, str_of};
-
-/// Keys of a test's entry that configure the test instead of being arguments of its macro.
-const CONFIG_KEYS: [&str; 14] = [
-    "severity",
-    "tags",
-    "enabled",
-    "where",
-    "limit",
-    "warn_if",
-    "error_if",
-    "fail_calc",
-    "store_failures",
-    "store_failures_as",
-    "meta",
-    "database",
-    "schema",
-    "alias",
-];
+use crate::properties::TestEntry;
 
 /// Names of 64 and more characters are cut to this many and a hash.
 const CUT_AT: usize = 30;
@@ -59,54 +41,48 @@ pub struct Definition {
     pub description: String,
 }
 
-/// Why an entry is no test. The words are dbt's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("test must be dict or str, got {0}")]
-    NotADictionary(String),
-    #[error("test definition dictionary must have exactly one key, got {0} instead ({1} keys)")]
-    NotOneKey(String, usize),
-    #[error("test arguments must be dict, got {0}")]
-    ArgumentsNotADictionary(String),
-    #[error("test name must be a str, got {0}")]
-    NameNotText(String),
-    #[error("Test arguments include \"model\", which is a reserved argument")]
-    ReservedModel,
-    #[error("Test name string did not match expected pattern: {0}")]
-    NamePattern(String),
-    #[error("Test cannot have the same key at the top-level and in config")]
-    KeyTwice,
-    #[error("{0}")]
-    Render(String),
-}
-
-/// Reads a test's entry. `render` evaluates a string of the config in dbt's native environment.
+/// Reads a test's entry. `render` evaluates a string of the config in dbt's native environment; its message ends the test.
 pub fn define(
-    entry: &Json,
+    entry: &TestEntry,
     tested: Tested<'_>,
     column_name: Option<&str>,
-    arguments_property: bool,
     render: &mut dyn FnMut(&str) -> Result<Json, String>,
-) -> Result<Definition, Error> {
-    let (test_name, mut args) = arguments(entry, column_name, arguments_property)?;
-    if args.contains_key("model") {
-        return Err(Error::ReservedModel);
+) -> Result<Definition, String> {
+    let mut kwargs = JsonMap::new();
+    if let Some(column) = column_name {
+        kwargs.insert("column_name".to_owned(), Json::String(column.to_owned()));
     }
-    args.insert("model".to_owned(), Json::String(model_argument(tested)));
-    let (namespace, name) = split_name(&test_name)?;
-    let mut config = take_config(&mut args, render)?;
-    let description = args.shift_remove("description").map(|text| str_of(&text)).unwrap_or_default();
-    let (short_name, full_name) = match args.shift_remove("name") {
-        Some(name) => (str_of(&name), str_of(&name)),
+    kwargs.extend(entry.arguments.to_json());
+    kwargs.insert("model".to_owned(), Json::String(model_argument(tested)));
+    let mut config = JsonMap::new();
+    for (key, value) in entry.config.to_json() {
+        let value = match value {
+            Json::String(text) => render(&text)?,
+            other => other,
+        };
+        if !value.is_null() {
+            config.insert(key, value);
+        }
+    }
+    let (short_name, full_name) = match &entry.name {
+        Some(name) => (name.clone(), name.clone()),
         None => {
-            let names = synthesize(namespace.as_deref(), &name, tested, &args);
+            let names = synthesize(entry.namespace.as_deref(), &entry.test, tested, &kwargs);
             if names.0 != names.1 && !config.contains_key("alias") {
                 config.insert("alias".to_owned(), Json::String(names.0.clone()));
             }
             names
         }
     };
-    Ok(Definition { name, namespace, full_name, short_name, kwargs: args, config, description })
+    Ok(Definition {
+        name: entry.test.clone(),
+        namespace: entry.namespace.clone(),
+        full_name,
+        short_name,
+        kwargs,
+        config,
+        description: entry.description.clone().unwrap_or_default(),
+    })
 }
 
 impl Definition {
@@ -139,118 +115,17 @@ impl Definition {
         digest[digest.len() - 10..].to_owned()
     }
 
-    /// `tags` of the config.
-    pub fn tags(&self) -> Result<Vec<String>, Error> {
-        let tags = match self.config.get("tags") {
-            None => return Ok(Vec::new()),
-            Some(Json::String(tag)) => return Ok(vec![tag.clone()]),
-            Some(Json::Array(tags)) => tags,
-            Some(other) => {
-                return Err(Error::Render(format!("got {} for tags, expected a list of strings", repr_of(other))));
-            }
-        };
-        tags.iter()
-            .map(|tag| match tag {
-                Json::String(tag) => Ok(tag.clone()),
-                other => Err(Error::Render(format!("got {} for a tag, expected a string", repr_of(other)))),
-            })
-            .collect()
+    /// `tags` of the config, as far as they are text; the config itself reports what is not.
+    pub fn tags(&self) -> Vec<String> {
+        match self.config.get("tags") {
+            Some(Json::String(tag)) => vec![tag.clone()],
+            Some(Json::Array(tags)) => tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
+            _ => Vec::new(),
+        }
     }
 
     pub fn metadata(&self) -> TestMetadata {
         TestMetadata { name: self.name.clone(), namespace: self.namespace.clone(), kwargs: self.kwargs.clone() }
-    }
-}
-
-/// The test's name and its arguments, before config is taken out.
-fn arguments(entry: &Json, column_name: Option<&str>, arguments_property: bool) -> Result<(String, JsonMap), Error> {
-    let entry = match entry {
-        Json::String(name) => Cow::Owned(JsonMap::from_iter([(name.clone(), Json::Object(JsonMap::new()))])),
-        Json::Object(map) => Cow::Borrowed(map),
-        other => return Err(Error::NotADictionary(repr_of(other))),
-    };
-    let (name, mut args) = if let Some(name) = entry.get("test_name") {
-        let mut args = entry.clone().into_owned();
-        args.shift_remove("test_name");
-        (name.clone(), args)
-    } else {
-        let mut entries = entry.iter();
-        let (Some((name, args)), None) = (entries.next(), entries.next()) else {
-            return Err(Error::NotOneKey(repr_of(&Json::Object(entry.clone().into_owned())), entry.len()));
-        };
-        let Json::Object(args) = args else { return Err(Error::ArgumentsNotADictionary(repr_of(args))) };
-        (Json::String(name.clone()), args.clone())
-    };
-    let Json::String(name) = name else { return Err(Error::NameNotText(repr_of(&name))) };
-    if let Some(column) = column_name {
-        args.insert("column_name".to_owned(), Json::String(column.to_owned()));
-    }
-    if arguments_property && let Some(Json::Object(nested)) = args.shift_remove("arguments") {
-        args.extend(nested);
-    }
-    Ok((name, args))
-}
-
-/// `package.test` taken apart. As in dbt, what follows the name is ignored.
-fn split_name(text: &str) -> Result<(Option<String>, String), Error> {
-    let (first, rest) = identifier(text);
-    if first.is_empty() {
-        return Err(Error::NamePattern(text.to_owned()));
-    }
-    let second = rest.strip_prefix('.').map(|rest| identifier(rest).0).unwrap_or_default();
-    if second.is_empty() { Ok((None, first.to_owned())) } else { Ok((Some(first.to_owned()), second.to_owned())) }
-}
-
-fn identifier(text: &str) -> (&str, &str) {
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-    if starts { text.split_at(end) } else { ("", text) }
-}
-
-/// Moves the config out of the arguments: keys at the top level, then those under `config`.
-fn take_config(args: &mut JsonMap, render: &mut dyn FnMut(&str) -> Result<Json, String>) -> Result<JsonMap, Error> {
-    let mut nested = match args.shift_remove("config") {
-        Some(Json::Object(map)) => map,
-        Some(Json::Null) | None => JsonMap::new(),
-        Some(other) => return Err(Error::Render(format!("config must be a dictionary, got {}", repr_of(&other)))),
-    };
-    let mut config = JsonMap::new();
-    for key in CONFIG_KEYS {
-        let mut value = args.shift_remove(key);
-        let given = value.as_ref().is_some_and(is_true);
-        if given && nested.contains_key(key) {
-            return Err(Error::KeyTwice);
-        }
-        if !given && let Some(found) = nested.shift_remove(key) {
-            value = Some(found);
-        }
-        if let Some(value) = value {
-            config.insert(key.to_owned(), value);
-        }
-    }
-    config.extend(nested);
-    let mut rendered = JsonMap::new();
-    for (key, value) in config {
-        let value = match value {
-            Json::String(text) => render(&text).map_err(Error::Render)?,
-            other => other,
-        };
-        if !value.is_null() {
-            rendered.insert(key, value);
-        }
-    }
-    Ok(rendered)
-}
-
-/// Python's truth.
-fn is_true(value: &Json) -> bool {
-    match value {
-        Json::Null => false,
-        Json::Bool(value) => *value,
-        Json::Number(number) => number.as_f64() != Some(0.0),
-        Json::String(text) => !text.is_empty(),
-        Json::Array(items) => !items.is_empty(),
-        Json::Object(map) => !map.is_empty(),
     }
 }
 
@@ -340,17 +215,37 @@ fn write_hashable(value: &Json, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::yaml::{Node, Span, Value};
     use serde_json::json;
 
-    fn defined(entry: Json, tested: Tested<'_>, column: Option<&str>) -> Result<Definition, Error> {
-        define(&entry, tested, column, true, &mut |text| Ok(Json::String(text.to_owned())))
+    fn mapping(json: Json) -> crate::yaml::Mapping {
+        match Node::from_json(&json, Span::default()).value {
+            Value::Mapping(mapping) => mapping,
+            _ => panic!("not a mapping"),
+        }
+    }
+
+    fn defined(test: &str, arguments: Json, config: Json, tested: Tested<'_>, column: Option<&str>) -> Definition {
+        let (namespace, test) = match test.split_once('.') {
+            Some((namespace, test)) => (Some(namespace.to_owned()), test),
+            None => (None, test),
+        };
+        let entry = TestEntry {
+            test: test.to_owned(),
+            namespace,
+            arguments: mapping(arguments),
+            config: mapping(config),
+            ..TestEntry::default()
+        };
+        define(&entry, tested, column, &mut |text| Ok(Json::String(text.to_owned()))).expect("a test")
     }
 
     const ORDERS: Tested<'_> = Tested::Node { name: "orders", version: None };
 
+    /// The hash is dbt-core's.
     #[test]
     fn names_and_code_of_a_column_test() {
-        let test = defined(json!("unique"), ORDERS, Some("id")).expect("a test");
+        let test = defined("unique", json!({}), json!({}), ORDERS, Some("id"));
         assert_eq!(test.full_name, "unique_orders_id");
         assert_eq!(test.short_name, "unique_orders_id");
         assert_eq!(test.raw_code(), "{{ test_unique(**_dbt_generic_test_kwargs) }}");
@@ -360,9 +255,9 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_and_hashed() {
-        let entry = json!({"accepted_values": {"arguments": {"values": ["placed", "shipped", "completed", "returned"]},
-                           "config": {"severity": "warn", "where": "a = \"b\""}}});
-        let test = defined(entry, ORDERS, Some("status")).expect("a test");
+        let values = json!({"values": ["placed", "shipped", "completed", "returned"]});
+        let config = json!({"severity": "warn", "where": "a = \"b\""});
+        let test = defined("accepted_values", values, config, ORDERS, Some("status"));
         assert_eq!(test.full_name, "accepted_values_orders_status__placed__shipped__completed__returned");
         assert_eq!(test.short_name, "accepted_values_orders_8b08a2e3c7880954e0d6e0b54536f6b3");
         assert_eq!(
@@ -377,32 +272,9 @@ mod tests {
 
     #[test]
     fn a_source_test_names_its_source() {
-        let test = defined(
-            json!({"dbt_utils.expression": {"expression": "a > 1"}}),
-            Tested::Source { source: "raw", table: "orders" },
-            None,
-        )
-        .expect("a test");
+        let source = Tested::Source { source: "raw", table: "orders" };
+        let test = defined("dbt_utils.expression", json!({"expression": "a > 1"}), json!({}), source, None);
         assert_eq!(test.full_name, "dbt_utils_source_expression_raw_orders_a_1");
-        assert_eq!((test.namespace.as_deref(), test.name.as_str()), (Some("dbt_utils"), "expression"));
-    }
-
-    #[test]
-    fn what_is_no_test_is_told() {
-        let cases = [
-            (json!(3), "test must be dict or str, got 3"),
-            (
-                json!({"a": {}, "b": {}}),
-                "test definition dictionary must have exactly one key, got {'a': {}, 'b': {}} instead (2 keys)",
-            ),
-            (json!({"unique": {"model": 1}}), "Test arguments include \"model\", which is a reserved argument"),
-            (
-                json!({"unique": {"where": "a", "config": {"where": "b"}}}),
-                "Test cannot have the same key at the top-level and in config",
-            ),
-        ];
-        for (entry, expected) in cases {
-            assert_eq!(defined(entry, ORDERS, None).expect_err("no test").to_string(), expected);
-        }
+        assert_eq!(test.kwargs["model"], json!("{{ get_where_subquery(source('raw', 'orders')) }}"));
     }
 }
