@@ -78,7 +78,6 @@ macro_rules! symbols {
 }
 
 symbols! {
-    fn duckdb_library_version() -> *const c_char;
     fn duckdb_free(*mut c_void);
 
     fn duckdb_create_config(*mut Config) -> u32;
@@ -97,7 +96,6 @@ symbols! {
     fn duckdb_column_count(*mut Result) -> u64;
     fn duckdb_column_name(*mut Result, u64) -> *const c_char;
     fn duckdb_column_logical_type(*mut Result, u64) -> LogicalType;
-    fn duckdb_rows_changed(*mut Result) -> u64;
     fn duckdb_fetch_chunk(Result) -> DataChunk;
     fn duckdb_destroy_data_chunk(*mut DataChunk);
     fn duckdb_data_chunk_get_size(DataChunk) -> u64;

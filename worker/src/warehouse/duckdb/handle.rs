@@ -144,12 +144,6 @@ impl QueryResult<'_> {
         Ok(Table { columns, rows })
     }
 
-    /// Rows that the statement inserted, updated or deleted.
-    pub(super) fn rows_changed(&mut self) -> u64 {
-        // SAFETY: a live result.
-        unsafe { (self.library.symbols.duckdb_rows_changed)(&mut self.raw) }
-    }
-
     fn next_chunk(&mut self) -> Option<Chunk<'_>> {
         // SAFETY: a live result; the chunk is ours to destroy, null at the end.
         let raw = unsafe { (self.library.symbols.duckdb_fetch_chunk)(self.raw) };

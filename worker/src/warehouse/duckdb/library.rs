@@ -3,7 +3,6 @@
 //! Invariant: one library a process. Two copies would each keep their own open databases, and the lock on a file does not stop a
 //! second copy in the same process from writing to it.
 
-use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,13 +57,6 @@ impl Library {
         // SAFETY: as above, and `handle` is kept beside the pointers.
         let symbols = unsafe { Symbols::load(&handle)? };
         Ok(Self { symbols, _handle: handle })
-    }
-
-    /// `v1.5.6`
-    pub fn version(&self) -> String {
-        // SAFETY: the function takes nothing and returns a static string that ends with NUL.
-        let version = unsafe { CStr::from_ptr((self.symbols.duckdb_library_version)()) };
-        version.to_string_lossy().into_owned()
     }
 }
 

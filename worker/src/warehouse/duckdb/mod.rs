@@ -43,11 +43,6 @@ impl DuckDb {
         let database = Database::open(&profile)?;
         Ok(Self { database, profile })
     }
-
-    /// The version of the library in use, `v1.5.6`.
-    pub fn version(&self) -> String {
-        self.database.library.version()
-    }
 }
 
 impl Warehouse for DuckDb {

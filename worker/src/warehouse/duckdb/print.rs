@@ -206,7 +206,7 @@ pub(super) fn field_name(name: &str) -> String {
 
 /// Inside something nested, text that could be read as syntax is quoted.
 pub(super) fn quoted_if_needed(text: String) -> String {
-    let special = |c: char| matches!(c, '"' | '\'' | '(' | ')' | ',' | ':' | '=' | '[' | ']' | '{' | '}' | '\\');
+    let special = |c: char| matches!(c, '"' | '\'' | '(' | ')' | ',' | ':' | '=' | '[' | ']' | '{' | '}');
     let needed = text.is_empty()
         || text.starts_with(|c: char| c.is_ascii_whitespace())
         || text.ends_with(|c: char| c.is_ascii_whitespace())
