@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-pub use event::{Event, NodeLine};
+pub use event::{Event, NodeKind, NodeLine, counted};
 pub use style::Style;
 
 use crate::args::{Global, LogFormat, LogLevel};

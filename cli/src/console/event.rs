@@ -19,7 +19,6 @@ pub struct NodeLine {
     /// Counted from 1.
     pub index: usize,
     pub total: usize,
-    pub unique_id: String,
     pub kind: NodeKind,
     /// The `node_info` object of JSON lines.
     pub info: Json,
@@ -33,6 +32,7 @@ pub enum NodeKind {
     Snapshot,
     Test,
     Hook,
+    Exposure,
 }
 
 /// A console line.
@@ -112,6 +112,7 @@ impl Event {
                 NodeKind::Snapshot => "LogSnapshotResult",
                 NodeKind::Test => "LogTestResult",
                 NodeKind::Hook => "LogHookEndLine",
+                NodeKind::Exposure => "LogNodeNoOpResult",
             },
             Self::Skipped(_) => "SkippingDetails",
             Self::Canceled { .. } => "LogCancelLine",
@@ -148,6 +149,7 @@ impl Event {
                 NodeKind::Snapshot => "Q015",
                 NodeKind::Test => "Q007",
                 NodeKind::Hook => "Q033",
+                NodeKind::Exposure => "Q019",
             },
             Self::Skipped(_) => "Q034",
             Self::Canceled { .. } => "Q022",
@@ -288,12 +290,12 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
         (NodeKind::Model, NodeStatus::Error) => ("ERROR creating".to_owned(), "ERROR".to_owned()),
         (NodeKind::Seed, NodeStatus::Error) => ("ERROR loading".to_owned(), "ERROR".to_owned()),
         (NodeKind::Snapshot, NodeStatus::Error) => ("ERROR snapshotting".to_owned(), "ERROR".to_owned()),
-        (NodeKind::Test | NodeKind::Hook, NodeStatus::Error) => ("ERROR".to_owned(), "ERROR".to_owned()),
-        (NodeKind::Model, NodeStatus::NoOp) => ("NO-OP".to_owned(), "NO-OP".to_owned()),
+        (NodeKind::Test | NodeKind::Hook | NodeKind::Exposure, NodeStatus::Error) => ("ERROR".to_owned(), "ERROR".to_owned()),
+        (_, NodeStatus::NoOp) => ("NO-OP".to_owned(), "NO-OP".to_owned()),
         (NodeKind::Model, _) => ("OK created".to_owned(), message.to_owned()),
         (NodeKind::Seed, _) => ("OK loaded".to_owned(), message.to_owned()),
         (NodeKind::Snapshot, _) => ("OK snapshotted".to_owned(), message.to_owned()),
-        (NodeKind::Hook | NodeKind::Test, _) => ("OK".to_owned(), "OK".to_owned()),
+        (NodeKind::Hook | NodeKind::Test | NodeKind::Exposure, _) => ("OK".to_owned(), "OK".to_owned()),
     };
     (head, label)
 }
@@ -358,7 +360,6 @@ mod tests {
             skip_description: "relation main.b".to_owned(),
             index: 1,
             total: 11,
-            unique_id: "model.tiny.a".to_owned(),
             kind,
             info: Json::Null,
         }

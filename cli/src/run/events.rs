@@ -1,0 +1,157 @@
+//! From the leader's updates to console lines and outcomes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::Receiver;
+
+use common::diagnostic::Code;
+use common::table::Response;
+use common::task::{FailureKind, NodeResult, NodeStatus, TaskState};
+use common::target::Target;
+use common::{Manifest, NodeId, Timestamp};
+use scheduler::local::{Event as Committed, Update};
+use scheduler::state::{Ending, RunOutcome};
+
+use super::lines::node_line;
+use super::outcome::Outcomes;
+use crate::console::{Console, Event, NodeLine};
+
+/// Follows one run to its end.
+pub struct Follower<'a> {
+    pub console: &'a Console,
+    pub manifest: &'a Manifest,
+    pub target: &'a Target,
+    pub total: usize,
+    pub outcomes: &'a mut Outcomes,
+    index: usize,
+    started: HashMap<NodeId, NodeLine>,
+    /// Nodes whose retried attempts have been announced: (node, attempts so far).
+    retried: BTreeMap<NodeId, u32>,
+}
+
+impl<'a> Follower<'a> {
+    pub fn new(
+        console: &'a Console,
+        manifest: &'a Manifest,
+        target: &'a Target,
+        total: usize,
+        outcomes: &'a mut Outcomes,
+    ) -> Self {
+        Self { console, manifest, target, total, outcomes, index: 0, started: HashMap::new(), retried: BTreeMap::new() }
+    }
+
+    /// Prints and records updates until the run is finished; `None` where the leader stopped before.
+    pub fn follow(&mut self, updates: &Receiver<Update>) -> Option<RunOutcome> {
+        while let Ok(update) = updates.recv() {
+            match update {
+                Update::Started { node, .. } => self.started(&node),
+                Update::Event(Committed::TaskUpForRetry { node, attempt, ending, .. }) => {
+                    self.retried.insert(node.clone(), attempt.0);
+                    let reason = ending.failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or_default();
+                    self.console.emit(&Event::Note(format!("Attempt {} of {node} will be repeated: {reason}", attempt.0)));
+                }
+                Update::Event(Committed::TaskFinished { node, state, ending, .. }) => {
+                    self.finished(&node, &state, ending.as_deref());
+                }
+                Update::Event(Committed::RunFinished { outcome, .. }) => return Some(outcome),
+                Update::Event(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The number of the last line, for what is not a task (exposures).
+    pub fn next_index(&mut self) -> usize {
+        self.index += 1;
+        self.index
+    }
+
+    fn line(&mut self, node: &NodeId) -> Option<NodeLine> {
+        let node = self.manifest.nodes.get(node)?;
+        let mut line = node_line(node, self.target, self.total);
+        line.index = self.next_index();
+        Some(line)
+    }
+
+    fn started(&mut self, node: &NodeId) {
+        // A further attempt of a node keeps its first line's number.
+        if self.started.contains_key(node) {
+            return;
+        }
+        let Some(line) = self.line(node) else { return };
+        self.console.progress_started(&line.description);
+        self.console.emit(&Event::Started(line.clone()));
+        self.started.insert(node.clone(), line);
+    }
+
+    fn finished(&mut self, node: &NodeId, state: &TaskState, ending: Option<&Ending>) {
+        let result = result_of(state, ending);
+        match self.started.remove(node) {
+            Some(line) => {
+                self.console.progress_finished(&line.description);
+                let seconds = result.execute_completed_at.since(result.compile_started_at).as_secs_f64();
+                let event = if result.status == NodeStatus::Skipped {
+                    Event::Skipped(line)
+                } else {
+                    Event::Finished {
+                        node: line,
+                        status: result.status,
+                        message: result.message.clone().unwrap_or_default(),
+                        failures: result.failures,
+                        seconds,
+                    }
+                };
+                self.console.emit(&event);
+            }
+            None => {
+                let Some(line) = self.line(node) else { return };
+                self.console.progress_finished(&line.description);
+                self.console.emit(&Event::Skipped(line));
+            }
+        }
+        self.outcomes.push(node.clone(), result);
+    }
+}
+
+/// What `run_results.json` says of a task that ended in `state`.
+pub fn result_of(state: &TaskState, ending: Option<&Ending>) -> NodeResult {
+    if let Some(result) = ending.and_then(|ending| ending.result.clone())
+        && matches!(state, TaskState::Success | TaskState::Failed(_))
+    {
+        return result;
+    }
+    let failure = ending.and_then(|ending| ending.failure.as_ref());
+    let (status, message) = match state {
+        TaskState::Success => (NodeStatus::Success, None),
+        TaskState::Failed(kind) => (
+            NodeStatus::Error,
+            Some(failure.map_or_else(|| format!("{}: the attempt ended without a word", code_of(*kind)), |f| f.message.clone())),
+        ),
+        _ => (NodeStatus::Skipped, None),
+    };
+    let never = Timestamp::default();
+    NodeResult {
+        status,
+        thread: String::new(),
+        compile_started_at: never,
+        compile_completed_at: never,
+        execute_started_at: never,
+        execute_completed_at: never,
+        message,
+        failures: None,
+        response: Response::default(),
+        relation_name: None,
+        compiled_code: None,
+    }
+}
+
+fn code_of(kind: FailureKind) -> Code {
+    match kind {
+        FailureKind::User | FailureKind::TestFailed => Code::SqlError,
+        FailureKind::Transient => Code::WarehouseUnavailable,
+        FailureKind::System => Code::Internal,
+        FailureKind::Timeout => Code::Timeout,
+        FailureKind::WorkerLost => Code::WorkerLost,
+        FailureKind::Fenced => Code::Fenced,
+        FailureKind::Canceled => Code::Canceled,
+    }
+}

@@ -1,0 +1,118 @@
+//! `on-run-start` and `on-run-end`: SQL of the project around a run, in the order in which it is written.
+
+use std::time::Instant;
+
+use common::manifest::{Node, ResourceType};
+use common::table::Response;
+use common::task::{NodeResult, NodeStatus};
+use common::{Manifest, Timestamp};
+use serde_json::json;
+use worker::Run;
+use worker::adapter::Adapter;
+
+use super::outcome::Outcomes;
+use crate::console::{Console, Event, NodeKind, NodeLine};
+
+/// Which end of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Start,
+    End,
+}
+
+impl When {
+    fn tag(self) -> &'static str {
+        match self {
+            Self::Start => "on-run-start",
+            Self::End => "on-run-end",
+        }
+    }
+}
+
+/// The project's hooks of that end: packages' before the root project's, each in its own order.
+pub fn hooks(manifest: &Manifest, when: When) -> Vec<&Node> {
+    let mut hooks: Vec<&Node> = manifest
+        .nodes
+        .values()
+        .filter(|node| node.resource_type == ResourceType::Operation && node.config.tags.iter().any(|tag| tag == when.tag()))
+        .collect();
+    hooks.sort_by_key(|node| (node.package_name == manifest.project_name, node.package_name.clone(), node.hook_index));
+    hooks
+}
+
+/// Runs them one after the other; the first that fails ends it. Tells whether all succeeded.
+pub fn run(
+    when: When,
+    manifest: &Manifest,
+    run: &Run,
+    adapter: &Adapter,
+    console: &Console,
+    outcomes: &mut Outcomes,
+) -> bool {
+    let hooks = hooks(manifest, when);
+    if hooks.is_empty() {
+        return true;
+    }
+    let total = hooks.len();
+    let mut all_succeeded = true;
+    for (index, node) in hooks.into_iter().enumerate() {
+        let statement = format!("{}.{}.{}", node.package_name, when.tag(), node.hook_index.unwrap_or_default());
+        let line = NodeLine {
+            description: format!("hook: {statement}"),
+            skip_description: format!("hook: {statement}"),
+            index: index + 1,
+            total,
+            kind: NodeKind::Hook,
+            info: json!({ "resource_type": "operation", "unique_id": node.unique_id.as_str(), "node_name": node.name }),
+        };
+        if !all_succeeded {
+            console.emit(&Event::Skipped(line));
+            outcomes.push(node.unique_id.clone(), result(NodeStatus::Skipped, None, Response::default(), now(), now()));
+            continue;
+        }
+        console.emit(&Event::Started(line.clone()));
+        let began = Instant::now();
+        let started_at = now();
+        let (status, message, response) = match worker::execute::operation(run, &node.unique_id, adapter) {
+            Ok(response) => (NodeStatus::Success, format!("{statement} passed"), response.unwrap_or_default()),
+            Err(failure) => (NodeStatus::Error, failure.describe(node), Response::default()),
+        };
+        all_succeeded = status == NodeStatus::Success;
+        console.emit(&Event::Finished {
+            node: line,
+            status,
+            message: message.clone(),
+            failures: None,
+            seconds: began.elapsed().as_secs_f64(),
+        });
+        outcomes.push(node.unique_id.clone(), result(status, Some(message), response, started_at, now()));
+    }
+    console.emit(&Event::Blank);
+    all_succeeded
+}
+
+fn result(
+    status: NodeStatus,
+    message: Option<String>,
+    response: Response,
+    started_at: Timestamp,
+    completed_at: Timestamp,
+) -> NodeResult {
+    NodeResult {
+        status,
+        thread: "main".to_owned(),
+        compile_started_at: started_at,
+        compile_completed_at: started_at,
+        execute_started_at: started_at,
+        execute_completed_at: completed_at,
+        message,
+        failures: None,
+        response,
+        relation_name: None,
+        compiled_code: None,
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+}

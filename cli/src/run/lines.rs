@@ -1,0 +1,121 @@
+//! How the console names a node.
+
+use std::collections::BTreeMap;
+
+use common::manifest::{Exposure, Node, ResourceType};
+use common::node_config::Materialization;
+use common::target::Target;
+use common::{Manifest, NodeId};
+use serde_json::json;
+
+use crate::console::{NodeKind, NodeLine, counted};
+
+/// The line of a node; `index` is 0 until the node starts.
+pub fn node_line(node: &Node, target: &Target, total: usize) -> NodeLine {
+    let relation = display_relation(node, target);
+    let (kind, description, skip_description) = match node.resource_type {
+        ResourceType::Model => (
+            NodeKind::Model,
+            format!("sql {} model {relation}", node.config.materialized.as_str()),
+            format!("relation {}.{}", node.schema, node.alias),
+        ),
+        ResourceType::Seed => {
+            (NodeKind::Seed, format!("seed file {relation}"), format!("relation {}.{}", node.schema, node.alias))
+        }
+        ResourceType::Snapshot => {
+            (NodeKind::Snapshot, format!("snapshot {relation}"), format!("relation {}.{}", node.schema, node.alias))
+        }
+        ResourceType::Test => (NodeKind::Test, format!("test {}", node.name), format!("test {}", node.name)),
+        other => (NodeKind::Model, format!("{other} {}", node.name), format!("{other} {}", node.name)),
+    };
+    let info = json!({
+        "materialized": node.config.materialized.as_str(),
+        "meta": node.config.meta,
+        "node_checksum": node.checksum.checksum,
+        "node_name": node.name,
+        "node_path": node.path,
+        "node_relation": {
+            "alias": node.alias,
+            "database": node.database,
+            "relation_name": node.relation_name.clone().unwrap_or_default(),
+            "schema": node.schema,
+        },
+        "resource_type": node.resource_type.as_str(),
+        "unique_id": node.unique_id.as_str(),
+    });
+    NodeLine { description, skip_description, index: 0, total, kind, info }
+}
+
+/// The line of an exposure, which is never run.
+pub fn exposure_line(exposure: &Exposure, total: usize) -> NodeLine {
+    let description = format!("exposure {}", exposure.name);
+    NodeLine {
+        skip_description: description.clone(),
+        description,
+        index: 0,
+        total,
+        kind: NodeKind::Exposure,
+        info: json!({
+            "node_name": exposure.name,
+            "node_path": exposure.path,
+            "resource_type": "exposure",
+            "unique_id": exposure.unique_id.as_str(),
+        }),
+    }
+}
+
+/// `schema.alias`, with the database where it is not the target's.
+fn display_relation(node: &Node, target: &Target) -> String {
+    if node.database.is_empty() || node.database == target.database {
+        format!("{}.{}", node.schema, node.alias)
+    } else {
+        format!("{}.{}.{}", node.database, node.schema, node.alias)
+    }
+}
+
+/// `1 incremental model, 2 seeds, 49 data tests`: what ran, as `Finished running` tells it.
+pub fn counts<'a>(manifest: &Manifest, ids: impl Iterator<Item = &'a NodeId>, hooks: usize) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for id in ids {
+        let kind = match manifest.nodes.get(id) {
+            Some(node) if node.resource_type == ResourceType::Model => {
+                let materialized = match &node.config.materialized {
+                    Materialization::MaterializedView => "materialized view",
+                    other => other.as_str(),
+                };
+                format!("{materialized} model")
+            }
+            Some(node) => node.resource_type.as_str().replace('_', " "),
+            None => id.resource_type().to_owned(),
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    if hooks > 0 {
+        counts.insert("project hook".to_owned(), hooks);
+    }
+    let spelled: Vec<String> =
+        counts.into_iter().map(|(kind, count)| counted(count, if kind == "test" { "data test" } else { &kind })).collect();
+    spelled.join(", ")
+}
+
+/// `5 models, 5 data tests, 1 seed, 511 macros`: what the project has, as `Found` tells it.
+pub fn found(manifest: &Manifest) -> String {
+    let of_type = |resource_type| manifest.nodes.values().filter(|node| node.resource_type == resource_type).count();
+    [
+        (of_type(ResourceType::Model), "model"),
+        (of_type(ResourceType::Snapshot), "snapshot"),
+        (of_type(ResourceType::Analysis), "analysis"),
+        (of_type(ResourceType::Test), "data test"),
+        (of_type(ResourceType::Seed), "seed"),
+        (of_type(ResourceType::Operation), "operation"),
+        (manifest.sources.len(), "source"),
+        (manifest.exposures.len(), "exposure"),
+        (manifest.macros.len(), "macro"),
+        (manifest.groups.len(), "group"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| counted(count, word))
+    .collect::<Vec<_>>()
+    .join(", ")
+}

@@ -1,0 +1,101 @@
+//! What became of each node, and the lines that sum it up.
+
+use std::path::Path;
+
+use common::manifest::ResourceType;
+use common::node_config::Materialization;
+use common::task::{NodeResult, NodeStatus};
+use common::{Manifest, NodeId};
+
+use crate::console::{Console, Event};
+use crate::exit::Exit;
+
+/// The end of one node of the run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub node: NodeId,
+    pub result: NodeResult,
+}
+
+/// All ends so far, in the order in which they came.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    pub all: Vec<Outcome>,
+}
+
+impl Outcomes {
+    pub fn push(&mut self, node: NodeId, result: NodeResult) {
+        self.all.push(Outcome { node, result });
+    }
+
+    pub fn exit(&self) -> Exit {
+        let failed = |outcome: &Outcome| matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Fail);
+        if self.all.iter().any(failed) { Exit::NodeFailed } else { Exit::Success }
+    }
+
+    fn count(&self, statuses: &[NodeStatus]) -> usize {
+        self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).count()
+    }
+
+    /// `Completed …`, each failure and warning with its message and compiled code, `Done. PASS=…`.
+    pub fn print_summary(&self, console: &Console, manifest: &Manifest, compiled: &Path, interrupted: bool) {
+        let of = |statuses: &[NodeStatus]| -> Vec<&Outcome> {
+            self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).collect()
+        };
+        let failures = of(&[NodeStatus::Error, NodeStatus::Fail]);
+        let warnings = of(&[NodeStatus::Warn]);
+        console.emit(&Event::Blank);
+        console.emit(&Event::Summary { errors: failures.len(), warnings: warnings.len(), interrupted });
+        for outcome in failures {
+            print_outcome(console, manifest, compiled, outcome, false);
+        }
+        for outcome in warnings {
+            print_outcome(console, manifest, compiled, outcome, true);
+        }
+        console.emit(&Event::Blank);
+        console.emit(&Event::Stats {
+            pass: self.count(&[NodeStatus::Success, NodeStatus::Pass]),
+            warn: self.count(&[NodeStatus::Warn]),
+            error: self.count(&[NodeStatus::Error, NodeStatus::Fail]),
+            skip: self.count(&[NodeStatus::Skipped]),
+            no_op: self.count(&[NodeStatus::NoOp]),
+        });
+    }
+}
+
+fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcome: &Outcome, is_warning: bool) {
+    let node = manifest.nodes.get(&outcome.node);
+    let resource_type = node.map_or("operation", |node| node.resource_type.as_str()).to_owned();
+    let name = node.map_or_else(|| outcome.node.to_string(), |node| node.name.clone());
+    let path = node.map(|node| node.original_file_path.clone()).unwrap_or_default();
+    console.emit(&Event::Blank);
+    console.emit(&if is_warning {
+        Event::ResultWarning { resource_type, name, path }
+    } else {
+        Event::ResultFailure { resource_type, name, path }
+    });
+    if let Some(message) = &outcome.result.message {
+        console.emit(&Event::ResultMessage { message: message.clone(), is_warning });
+    }
+    let Some(node) = node else { return };
+    if outcome.result.compiled_code.is_some() {
+        let path = compiled.join(&node.package_name).join(compiled_path(node));
+        console.emit(&Event::Blank);
+        console.emit(&Event::CompiledPath(path.display().to_string()));
+    }
+    let is_stored = node.resource_type == ResourceType::Test
+        && node.config.materialized == Materialization::Test
+        && outcome.result.relation_name.is_some();
+    if let (true, Some(relation)) = (is_stored, &outcome.result.relation_name) {
+        console.emit(&Event::Blank);
+        console.emit(&Event::StoredFailures { relation: relation.clone() });
+    }
+}
+
+/// Below `target/compiled/<package>/`: the file itself, or for a generic test a file of its own inside a folder named as the
+/// properties file.
+fn compiled_path(node: &common::manifest::Node) -> std::path::PathBuf {
+    let own_file = Path::new(&node.original_file_path);
+    let is_generic = node.test.as_ref().is_some_and(|test| test.metadata.is_some());
+    if is_generic { own_file.join(&node.path) } else { own_file.to_owned() }
+}
