@@ -1,0 +1,140 @@
+//! The compiler's view of the slot's connection: `run_query`, `statement` and `adapter.*` in templates end here.
+//!
+//! Invariant: no statement starts once the attempt is canceled.
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use common::diagnostic::Code;
+use common::relation::{Relation, RelationType, quote_identifier};
+use common::table::{Column, Response, Table};
+use common::target::AdapterType;
+use common::task::FailureKind;
+
+use crate::cancellation::Cancellation;
+use crate::warehouse::{Canceller, Connection, Error};
+
+/// One connection, shared by the executor and the templates it renders. Cheap to clone; stays on its thread.
+#[derive(Clone)]
+pub struct Adapter {
+    adapter_type: AdapterType,
+    connection: Rc<RefCell<Box<dyn Connection>>>,
+    cancellation: Cancellation,
+}
+
+impl Adapter {
+    pub fn new(adapter_type: AdapterType, connection: Box<dyn Connection>) -> Self {
+        Self { adapter_type, connection: Rc::new(RefCell::new(connection)), cancellation: Cancellation::default() }
+    }
+
+    /// The same connection, for an attempt that `cancellation` may stop.
+    pub fn for_attempt(&self, cancellation: Cancellation) -> Self {
+        Self { cancellation, ..self.clone() }
+    }
+
+    pub fn canceller(&self) -> Arc<dyn Canceller> {
+        self.connection.borrow().canceller()
+    }
+
+    pub fn kind(&self) -> AdapterType {
+        self.adapter_type
+    }
+
+    /// The connection, for one call: it must not be held while a template renders.
+    pub(crate) fn connection(&self) -> Result<RefMut<'_, Box<dyn Connection>>, Error> {
+        if self.cancellation.is_canceled() {
+            return Err(Error {
+                kind: FailureKind::Canceled,
+                code: Code::Canceled,
+                message: "the run was canceled".to_owned(),
+                native_code: None,
+                sql: None,
+                position: None,
+            });
+        }
+        Ok(self.connection.borrow_mut())
+    }
+
+    pub(crate) fn run(&self, sql: &str) -> Result<Response, Error> {
+        self.connection()?.execute(sql)
+    }
+
+    pub(crate) fn query(&self, sql: &str) -> Result<(Response, Table), Error> {
+        self.connection()?.query(sql)
+    }
+
+    /// Clears a transaction that a template or a failure left open, canceled or not.
+    pub(crate) fn rollback(&self) -> Result<(), Error> {
+        self.connection.borrow_mut().rollback()
+    }
+
+    /// Runs clean-up whose failure changes nothing for the node; also after a cancellation.
+    pub(crate) fn run_quietly(&self, statements: &[String]) {
+        let mut connection = self.connection.borrow_mut();
+        for sql in statements {
+            // What cannot be dropped now is found by its name later.
+            drop(connection.execute(sql));
+        }
+    }
+}
+
+impl dbt::adapter::Adapter for Adapter {
+    fn adapter_type(&self) -> AdapterType {
+        self.adapter_type
+    }
+
+    fn execute(&self, sql: &str, fetch: bool) -> Result<(Response, Table), Error> {
+        if fetch { self.query(sql) } else { Ok((self.run(sql)?, Table::default())) }
+    }
+
+    fn get_relation(&self, database: &str, schema: &str, identifier: &str) -> Result<Option<Relation>, Error> {
+        self.connection()?.get_relation(database, schema, identifier)
+    }
+
+    fn list_relations(&self, database: &str, schema: &str) -> Result<Vec<Relation>, Error> {
+        self.connection()?.list_relations(database, schema)
+    }
+
+    fn get_columns_in_relation(&self, relation: &Relation) -> Result<Vec<Column>, Error> {
+        self.connection()?.columns(relation)
+    }
+
+    fn list_schemas(&self, database: &str) -> Result<Vec<String>, Error> {
+        self.connection()?.list_schemas(database)
+    }
+
+    fn create_schema(&self, database: &str, schema: &str) -> Result<(), Error> {
+        self.connection()?.create_schema(database, schema)
+    }
+
+    fn drop_schema(&self, database: &str, schema: &str) -> Result<(), Error> {
+        let name = match self.adapter_type {
+            AdapterType::Duckdb => format!("{}.{}", quote_identifier(database), quote_identifier(schema)),
+            AdapterType::Postgres => quote_identifier(schema),
+        };
+        self.run(&format!("drop schema if exists {name} cascade")).map(drop)
+    }
+
+    fn drop_relation(&self, relation: &Relation) -> Result<(), Error> {
+        self.run(&format!("drop {} if exists {relation} cascade", kind(relation))).map(drop)
+    }
+
+    fn truncate_relation(&self, relation: &Relation) -> Result<(), Error> {
+        self.run(&format!("truncate table {relation}")).map(drop)
+    }
+
+    fn rename_relation(&self, from: &Relation, to: &Relation) -> Result<(), Error> {
+        let name = to.identifier.as_deref().unwrap_or_default();
+        let name = if to.quoting.identifier { quote_identifier(name) } else { name.to_owned() };
+        self.run(&format!("alter {} {from} rename to {name}", kind(to))).map(drop)
+    }
+}
+
+fn kind(relation: &Relation) -> &'static str {
+    match relation.relation_type {
+        Some(RelationType::View) => "view",
+        Some(RelationType::MaterializedView) => "materialized view",
+        Some(RelationType::Table | RelationType::Cte | RelationType::External) | None => "table",
+    }
+}

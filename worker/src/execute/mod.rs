@@ -1,0 +1,174 @@
+//! Runs one attempt: compiles the node, builds it, publishes it, and tells how it went.
+//!
+//! ```text
+//! published already? ── yes ─▶ adopt
+//!        │ no
+//! compile ─▶ look up ─▶ plan (pure) ─▶ staging ─▶ publication ─▶ cleanup
+//! ```
+//!
+//! Invariants: whatever happens, a report comes back; nothing stays open on the connection; only the publication changes what
+//! readers see.
+
+mod artifact;
+mod hook;
+mod model;
+mod operation;
+mod overrides;
+mod publish;
+mod seed;
+mod test;
+
+use std::rc::Rc;
+
+use common::Timestamp;
+use common::diagnostic::Code;
+use common::manifest::{Node, ResourceType};
+use common::run::Verb;
+use common::table::Response;
+use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+
+use crate::adapter::Adapter;
+use crate::failure::{Failure, Result};
+use crate::run::Run;
+
+pub use operation::{operation, preview};
+
+/// Executes one attempt over the adapter's connection. `thread` is the name that results show.
+pub fn execute(assignment: &Assignment, run: &Run, adapter: &Adapter, thread: &str) -> TaskReport {
+    let Some(node) = run.manifest().nodes.get(&assignment.node) else {
+        return refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
+    };
+    let mut attempt = Attempt::new(assignment, run, node, adapter, thread);
+    let outcome = attempt.run();
+    // A template may have left a transaction open; the next task must not inherit it.
+    let cleared = adapter.rollback().map_err(Failure::from);
+    attempt.report(outcome.and(cleared))
+}
+
+/// The report of an attempt that never began.
+pub fn refused(assignment: &Assignment, kind: FailureKind, code: Code, message: &str) -> TaskReport {
+    let now = now();
+    let outcome = match kind {
+        FailureKind::Canceled => TaskOutcome::Canceled,
+        kind => TaskOutcome::Failure { kind, code, message: message.to_owned() },
+    };
+    TaskReport {
+        run: assignment.run,
+        node: assignment.node.clone(),
+        attempt: assignment.attempt,
+        epoch: assignment.epoch,
+        outcome,
+        result: NodeResult {
+            status: if kind == FailureKind::Canceled { NodeStatus::Skipped } else { NodeStatus::Error },
+            thread: String::new(),
+            compile_started_at: now,
+            compile_completed_at: now,
+            execute_started_at: now,
+            execute_completed_at: now,
+            message: Some(message.to_owned()),
+            failures: None,
+            response: Response::default(),
+            relation_name: None,
+            compiled_code: None,
+        },
+    }
+}
+
+/// An attempt under way, with what is known of its result so far.
+struct Attempt<'a> {
+    assignment: &'a Assignment,
+    run: &'a Run,
+    node: &'a Node,
+    adapter: &'a Adapter,
+    result: NodeResult,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(assignment: &'a Assignment, run: &'a Run, node: &'a Node, adapter: &'a Adapter, thread: &str) -> Self {
+        let now = now();
+        let result = NodeResult {
+            status: NodeStatus::Success,
+            thread: thread.to_owned(),
+            compile_started_at: now,
+            compile_completed_at: now,
+            execute_started_at: now,
+            execute_completed_at: now,
+            message: None,
+            failures: None,
+            response: Response::default(),
+            relation_name: node.relation_name.clone(),
+            compiled_code: None,
+        };
+        Self { assignment, run, node, adapter, result }
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let mut session = self.run.compiler.session(&self.node.unique_id, self.shared_adapter())?;
+        if self.node.resource_type != ResourceType::Seed {
+            let compiled = session.compile()?;
+            self.result.compiled_code = Some(compiled.compiled_code);
+        }
+        self.result.compile_completed_at = now();
+        self.result.execute_started_at = self.result.compile_completed_at;
+        self.write_compiled()?;
+        if matches!(self.run.options.verb, Verb::Compile | Verb::Show) {
+            return Ok(());
+        }
+        match self.node.resource_type {
+            ResourceType::Model => self.model(&mut session),
+            ResourceType::Seed => self.seed(&mut session),
+            ResourceType::Test => self.test(&mut session),
+            ResourceType::Analysis => Ok(()),
+            other => Err(Failure::unsupported(format_args!("running a {other}"))),
+        }
+    }
+
+    /// Whether an attempt may have come before this one, with a publication whose report was lost.
+    fn follows_another(&self) -> bool {
+        self.assignment.attempt.0 > 1
+    }
+
+    fn shared_adapter(&self) -> Rc<dyn dbt::adapter::Adapter> {
+        Rc::new(self.adapter.clone())
+    }
+
+    fn compiled(&self) -> &str {
+        self.result.compiled_code.as_deref().unwrap_or_default()
+    }
+
+    fn respond(&mut self, response: Response) {
+        self.result.message = Some(response.message.clone());
+        self.result.response = response;
+    }
+
+    fn report(mut self, outcome: Result<()>) -> TaskReport {
+        self.result.execute_completed_at = now();
+        let outcome = match outcome {
+            Ok(()) => TaskOutcome::Success,
+            Err(failure) => {
+                let outcome = failure.outcome(self.node);
+                self.result.status = match failure.kind {
+                    FailureKind::TestFailed => NodeStatus::Fail,
+                    FailureKind::Canceled => NodeStatus::Skipped,
+                    _ => NodeStatus::Error,
+                };
+                if failure.kind != FailureKind::TestFailed {
+                    self.result.message = Some(failure.describe(self.node));
+                }
+                outcome
+            }
+        };
+        TaskReport {
+            run: self.assignment.run,
+            node: self.assignment.node.clone(),
+            attempt: self.assignment.attempt,
+            epoch: self.assignment.epoch,
+            outcome,
+            result: self.result,
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+}

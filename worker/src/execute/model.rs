@@ -1,0 +1,168 @@
+//! Models: views, tables, incremental tables, materialized views.
+
+use common::relation::{Relation, RelationType};
+use common::table::Column;
+use common::target::AdapterType;
+use common::task::NodeStatus;
+use dbt::compile::Session;
+
+use super::overrides::ProjectMacros;
+use super::publish::unexpected;
+use super::{Attempt, hook};
+use crate::failure::Result;
+use crate::materialize::{
+    Plan, Request, Shape, contract, grants, incremental, materialized_view, should_full_refresh, table, view,
+};
+
+impl Attempt<'_> {
+    pub(super) fn model(&mut self, session: &mut Session<'_>) -> Result<()> {
+        let node = self.node;
+        let target = node.relation(self.run.manifest().quoting);
+        let sql = self.compiled().to_owned();
+        let mut request = Request {
+            node,
+            target: &target,
+            existing: None,
+            sql: &sql,
+            dialect: self.adapter.kind(),
+            full_refresh: should_full_refresh(node, self.run.options.full_refresh),
+            epoch: self.assignment.epoch,
+            columns: &[],
+            held_grants: &[],
+        };
+        if Shape::of(&request)? == Shape::Nothing {
+            self.result.status = NodeStatus::NoOp;
+            return Ok(());
+        }
+        if self.adopt()? {
+            return self.run_outside(session, &node.config.post_hook);
+        }
+        let existing = self.approach(&target)?;
+        request.existing = existing.as_ref();
+        let shape = Shape::of(&request)?;
+
+        self.run_outside(session, &node.config.pre_hook)?;
+        let before = hook::render(session, &node.config.pre_hook, true)?;
+        if node.config.contract.enforced {
+            self.check_contract(&before, &sql)?;
+        }
+        let columns = match shape.needs_columns(&request) {
+            true => self.query_columns(&before, &sql)?.into_iter().map(|column| column.name).collect(),
+            false => Vec::new(),
+        };
+        request.columns = &columns;
+        let held_grants = if shape.needs_grants(&request) { self.held_grants(&target)? } else { Vec::new() };
+        request.held_grants = &held_grants;
+
+        let (plan, kind) = match shape {
+            Shape::Nothing => return Ok(()),
+            Shape::View => (view::plan(&request, &mut ProjectMacros(session))?, RelationType::View),
+            Shape::Table => (table::plan(&request, &mut ProjectMacros(session))?, RelationType::Table),
+            Shape::MaterializedView => (materialized_view::create(&request)?, RelationType::MaterializedView),
+            Shape::Refresh => (materialized_view::refresh(&request)?, RelationType::MaterializedView),
+            Shape::Incremental => {
+                self.incremental(session, &request, before)?;
+                return self.run_outside(session, &node.config.post_hook);
+            }
+        };
+        self.carry_out(session, plan.after_hooks(before), &target, kind)?;
+        self.run_outside(session, &node.config.post_hook)
+    }
+
+    /// New rows first, then the difference in columns, then the publication.
+    fn incremental(&mut self, session: &mut Session<'_>, request: &Request<'_>, before: Vec<String>) -> Result<()> {
+        let plan = incremental::stage(request, &mut ProjectMacros(session))?;
+        let temporary = incremental::temporary(request);
+        // Hooks inside of the transaction may make what the model's SQL reads: then the new rows are computed in the publication,
+        // and only their columns are looked up before.
+        let staged = before.is_empty();
+        let new = if staged {
+            let staged = self.stage(&plan, None).and_then(|_| self.columns(&temporary));
+            if staged.is_err() {
+                self.tidy(&plan, true);
+            }
+            staged?
+        } else {
+            self.rehearse(
+                &before,
+                &[format!(
+                    "create temporary table {temporary} as select * from (\n{}\n) as __dbt_sbq limit 0",
+                    request.sql
+                )],
+                |attempt| attempt.columns(&temporary),
+            )?
+        };
+        let existing = self.columns(request.target)?;
+        let columns = incremental::Columns { new: &new, existing: &existing };
+        let plan = match incremental::publish(request, plan.clone(), columns, &mut ProjectMacros(session)) {
+            Ok(plan) => plan,
+            Err(failure) => {
+                self.tidy(&plan, true);
+                return Err(failure);
+            }
+        };
+        let run_sql = plan.run_sql();
+        let plan = if staged { Plan { staging: Vec::new(), ..plan } } else { plan.after_hooks(before) };
+        self.write_run(&run_sql)?;
+        let published = self.publish(session, &plan, request.target, None);
+        self.tidy(&plan, published.is_err());
+        self.run.built(request.target, RelationType::Table);
+        self.respond(published?);
+        Ok(())
+    }
+
+    fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {
+        Ok(self.adapter.connection()?.columns(relation)?)
+    }
+
+    /// The columns a query gives, as the warehouse describes them, without running it.
+    fn query_columns(&self, before: &[String], sql: &str) -> Result<Vec<Column>> {
+        let empty = format!("select * from (\n{sql}\n) as __dbt_sbq where false limit 0");
+        self.rehearse(before, &[], |attempt| Ok(attempt.adapter.query(&empty)?.1.columns))
+    }
+
+    /// Looks something up as it will be once `before` has run, and takes all of that back.
+    fn rehearse<T>(
+        &self,
+        before: &[String],
+        statements: &[String],
+        look_up: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T> {
+        if before.is_empty() && statements.is_empty() {
+            return look_up(self);
+        }
+        self.adapter.connection()?.begin()?;
+        let mut found = Ok(());
+        for sql in before.iter().chain(statements) {
+            found = self.adapter.run(sql).map(drop).map_err(Into::into);
+            if found.is_err() {
+                break;
+            }
+        }
+        let found = found.and_then(|()| look_up(self));
+        self.adapter.rollback()?;
+        found
+    }
+
+    fn check_contract(&self, before: &[String], sql: &str) -> Result<()> {
+        let promised = contract::empty_query(self.node)?;
+        let promised = self.adapter.query(&promised)?.1.columns;
+        let defined = self.query_columns(before, sql)?;
+        contract::compare(self.adapter.kind(), &defined, &promised)
+    }
+
+    fn held_grants(&self, relation: &Relation) -> Result<Vec<(String, String)>> {
+        debug_assert_eq!(self.adapter.kind(), AdapterType::Postgres, "DuckDB has no grants");
+        let (_, table) = self.adapter.query(&grants::held_query(relation))?;
+        table
+            .rows
+            .into_iter()
+            .map(|row| match <[_; 2]>::try_from(row) {
+                Ok([common::table::Datum::Text(grantee), common::table::Datum::Text(privilege)]) => {
+                    Ok((privilege, grantee))
+                }
+                Ok(_) | Err(_) => Err(unexpected("the query for grants gave something other than two texts a row")),
+            })
+            .collect()
+    }
+}

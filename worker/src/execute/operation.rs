@@ -1,0 +1,37 @@
+//! What runs SQL without building a node: hooks of the run, and looking at a query's rows.
+
+use std::rc::Rc;
+
+use common::NodeId;
+use common::table::{Response, Table};
+
+use crate::adapter::Adapter;
+use crate::failure::Result;
+use crate::run::Run;
+
+/// Renders and runs one hook of `on-run-start` or `on-run-end`; `None` where it renders to nothing.
+pub fn operation(run: &Run, node: &NodeId, adapter: &Adapter) -> Result<Option<Response>> {
+    let answered = render_and_run(run, node, adapter);
+    // A template may have left a transaction open; the next task must not inherit it.
+    adapter.rollback()?;
+    answered
+}
+
+fn render_and_run(run: &Run, node: &NodeId, adapter: &Adapter) -> Result<Option<Response>> {
+    let mut session = run.compiler.session(node, Rc::new(adapter.clone()))?;
+    let compiled = session.compile()?;
+    let sql = compiled.compiled_code.trim();
+    if sql.is_empty() { Ok(None) } else { Ok(Some(adapter.run(sql)?)) }
+}
+
+/// The first rows of a node's query, for `show`. Negative limits of dbt's command line are `None` here: all rows.
+pub fn preview(run: &Run, node: &NodeId, adapter: &Adapter, limit: Option<u64>) -> Result<(String, Table)> {
+    let mut session = run.compiler.session(node, Rc::new(adapter.clone()))?;
+    let compiled = session.compile()?.compiled_code;
+    let sql = match limit {
+        Some(limit) => format!("{compiled}\nlimit {limit}"),
+        None => compiled.clone(),
+    };
+    let table = adapter.query(&sql)?.1;
+    Ok((compiled, table))
+}

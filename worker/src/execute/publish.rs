@@ -1,0 +1,106 @@
+//! From a plan to a published relation, exactly once.
+
+use common::relation::{Relation, RelationType};
+use common::table::Response;
+use common::task::FailureKind;
+use dbt::compile::Session;
+
+use super::{Attempt, hook};
+use crate::failure::{Failure, Result};
+use crate::materialize::Plan;
+use crate::warehouse::{Publication, Statement};
+
+impl Attempt<'_> {
+    /// An attempt after a lost one may find its work done: then the result in the publish log is this attempt's, too.
+    pub(super) fn adopt(&mut self) -> Result<bool> {
+        if !self.follows_another() {
+            return Ok(false);
+        }
+        let published = self.adapter.connection()?.published(self.assignment.run, &self.assignment.node)?;
+        let found = published.is_some();
+        if let Some(published) = published {
+            self.respond(published.response);
+        }
+        Ok(found)
+    }
+
+    /// Makes the schema, finds what stands in the node's place and takes its fence.
+    pub(super) fn approach(&self, target: &Relation) -> Result<Option<Relation>> {
+        let mut connection = self.adapter.connection()?;
+        self.run.ensure_schema(connection.as_mut(), target)?;
+        let existing = self.run.existing(connection.as_mut(), target, self.follows_another())?;
+        connection.claim(target, self.assignment.epoch)?;
+        Ok(existing)
+    }
+
+    /// Runs a plan to its end, the hooks after the build included.
+    pub(super) fn carry_out(
+        &mut self,
+        session: &mut Session<'_>,
+        plan: Plan,
+        target: &Relation,
+        kind: RelationType,
+    ) -> Result<()> {
+        self.write_run(&plan.run_sql())?;
+        let published = self.stage(&plan, None).and_then(|response| self.publish(session, &plan, target, response));
+        self.tidy(&plan, published.is_err());
+        let response = published?;
+        self.run.built(target, kind);
+        self.respond(response);
+        Ok(())
+    }
+
+    /// Runs what comes before the publication; `response` is what an earlier step answered.
+    pub(super) fn stage(&self, plan: &Plan, mut response: Option<Response>) -> Result<Option<Response>> {
+        for statement in &plan.staging {
+            let Statement::Sql { sql, main } = statement else {
+                unreachable!("staging holds plain statements only: swaps change what readers see");
+            };
+            let answer = self.adapter.run(sql)?;
+            if *main {
+                response = Some(answer);
+            }
+        }
+        Ok(response)
+    }
+
+    /// The one transaction in which readers see a change.
+    pub(super) fn publish(
+        &self,
+        session: &mut Session<'_>,
+        plan: &Plan,
+        target: &Relation,
+        response: Option<Response>,
+    ) -> Result<Response> {
+        let mut statements = plan.publication.clone();
+        statements.extend(
+            hook::render(session, &self.node.config.post_hook, true)?
+                .into_iter()
+                .map(|sql| Statement::Sql { sql, main: false }),
+        );
+        let publication = Publication {
+            run: self.assignment.run,
+            node: self.assignment.node.clone(),
+            epoch: self.assignment.epoch,
+            relation: target.clone(),
+            statements,
+            response,
+        };
+        Ok(self.adapter.connection()?.publish(&publication)?)
+    }
+
+    /// Drops what the plan left on this connection and, after a failure, what it staged.
+    pub(super) fn tidy(&self, plan: &Plan, failed: bool) {
+        if failed {
+            // A statement that failed may have left its transaction open, in which nothing can be dropped.
+            drop(self.adapter.rollback());
+            self.adapter.run_quietly(&plan.abandon);
+        }
+        self.adapter.run_quietly(&plan.cleanup);
+    }
+}
+
+/// A failure that stands for a warehouse's answer that is not of the form the protocol has.
+pub(super) fn unexpected(message: impl Into<String>) -> Failure {
+    Failure { kind: FailureKind::User, ..Failure::system(common::diagnostic::Code::SqlError, message) }
+}

@@ -1,0 +1,1 @@
+//! Exact plans: each materialization, each existing state, each dialect.

@@ -1,0 +1,1 @@
+//! Seed files against what dbt makes of them.
