@@ -63,7 +63,7 @@ fn undefined_of(interpreter: &Interpreter, value: &Value, key: &Value) -> Value 
 }
 
 /// Python's `getattr`, as far as the sandbox lets it through.
-fn attribute(interpreter: &mut Interpreter, value: &Value, name: &str) -> Result<Option<Value>> {
+pub fn attribute(interpreter: &mut Interpreter, value: &Value, name: &str) -> Result<Option<Value>> {
     if let Value::Undefined(undefined) = value {
         return if undefined.chainable { Ok(Some(value.clone())) } else { Err(undefined.error()) };
     }

@@ -21,6 +21,7 @@ pub mod interpreter;
 pub mod json;
 pub mod key;
 pub mod lazy;
+pub mod lipsum;
 pub mod lists;
 pub mod literal;
 pub mod macros;
