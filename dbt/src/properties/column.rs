@@ -3,8 +3,8 @@
 use common::{Json, JsonMap};
 use serde::{Deserialize, Serialize};
 
-use super::{Fields, TestEntry};
-use crate::yaml::{Mapping, Node, Span};
+use super::TestEntry;
+use crate::yaml::{Fields, Mapping, Node, Span};
 
 /// One column as it is described.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

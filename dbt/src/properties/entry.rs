@@ -3,9 +3,8 @@
 use common::Diagnostic;
 use common::diagnostic::Code;
 
-use super::Fields;
 use super::late::is_late;
-use crate::yaml::{self, Mapping, Node, Source, Value};
+use crate::yaml::{self, Fields, Mapping, Node, Source, Value};
 
 pub struct Section<'a> {
     pub key: &'a str,

@@ -4,10 +4,9 @@ use common::JsonMap;
 use common::diagnostic::Code;
 use serde::{Deserialize, Serialize};
 
-use super::Fields;
 use super::entry::Entry;
 use super::group::owner;
-use crate::yaml::{Mapping, Node, Span};
+use crate::yaml::{Fields, Mapping, Node, Span};
 
 /// A downstream use of the project.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

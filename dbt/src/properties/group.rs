@@ -3,9 +3,8 @@
 use common::JsonMap;
 use serde::{Deserialize, Serialize};
 
-use super::Fields;
 use super::entry::Entry;
-use crate::yaml::Span;
+use crate::yaml::{Fields, Span};
 
 /// A group of nodes with an owner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

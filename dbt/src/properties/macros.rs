@@ -3,9 +3,8 @@
 use common::JsonMap;
 use serde::{Deserialize, Serialize};
 
-use super::Fields;
 use super::entry::Entry;
-use crate::yaml::{Node, Span};
+use crate::yaml::{Fields, Node, Span};
 
 /// What is said about a macro.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

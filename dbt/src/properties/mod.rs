@@ -7,7 +7,6 @@
 mod column;
 mod entry;
 mod exposure;
-mod fields;
 mod group;
 mod late;
 mod macros;
@@ -24,7 +23,6 @@ use crate::yaml::{self, Mapping, Node, Source, Value};
 
 pub use column::ColumnProperties;
 pub use exposure::ExposureProperties;
-pub use fields::Fields;
 pub use group::GroupProperties;
 pub use macros::{ArgumentProperties, MacroProperties};
 pub use model::{ModelProperties, VersionColumns, VersionProperties};
@@ -90,9 +88,7 @@ pub fn read(
             _ if unsupported::is_section(key) => {
                 properties.unsupported.extend(unsupported::read(key, entry.key_span, &entry.value));
             }
-            _ => {
-                diagnostics.push(fields::unknown_key(key, "a properties file", SECTIONS).at(source.at(entry.key_span)))
-            }
+            _ => diagnostics.push(yaml::unknown_key(key, "a properties file", SECTIONS).at(source.at(entry.key_span))),
         }
     }
     properties

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::column;
 use super::entry::Entry;
 use super::node::version;
-use super::{ColumnProperties, Fields, NodeProperties, TestEntry};
-use crate::yaml::{Mapping, Node, Span, Value};
+use super::{ColumnProperties, NodeProperties, TestEntry};
+use crate::yaml::{Fields, Mapping, Node, Span, Value};
 
 /// What is said about a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

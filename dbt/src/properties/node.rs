@@ -4,8 +4,8 @@ use common::Json;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use super::{ColumnProperties, Fields, TestEntry};
-use crate::yaml::{Mapping, Node, Span};
+use super::{ColumnProperties, TestEntry};
+use crate::yaml::{Fields, Mapping, Node, Span};
 
 /// What is said about a node that has a file of its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

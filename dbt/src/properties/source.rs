@@ -5,8 +5,8 @@ use common::{Json, JsonMap};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use super::{ColumnProperties, Fields, TestEntry};
-use crate::yaml::{Mapping, Node, Span};
+use super::{ColumnProperties, TestEntry};
+use crate::yaml::{Fields, Mapping, Node, Span};
 
 /// A source; its tables inherit from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

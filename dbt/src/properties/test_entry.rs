@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Fields;
-use crate::yaml::{Mapping, Node, Span, Value};
+use crate::yaml::{Fields, Mapping, Node, Span, Value};
 
 /// A generic test as it is written; everything in it is still a template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

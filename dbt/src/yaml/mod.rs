@@ -5,6 +5,7 @@
 //! aliases never add more than `ALIASED_NODES_MAX` nodes to it, so no file can exhaust memory or the stack.
 
 mod build;
+mod fields;
 mod node;
 mod render;
 mod scalar;
@@ -15,6 +16,7 @@ use common::diagnostic::Location;
 use common::{Diagnostic, Severity};
 
 pub use build::{ALIASED_NODES_MAX, DEPTH_MAX};
+pub use fields::{Fields, unknown_key};
 pub use node::{Entry, Mapping, Node, Span, Value};
 pub use render::{KeyPart, Render, render};
 

@@ -4,7 +4,7 @@ use common::diagnostic::Code;
 use common::node_config::QuotingOverride;
 use common::{Diagnostic, Json, JsonMap};
 
-use crate::yaml::{Entry, Mapping, Node, Source, Span, Value};
+use super::{Entry, Mapping, Node, Source, Span, Value};
 
 /// A mapping being read. A value of the wrong type is reported and counts as not given.
 pub struct Fields<'a> {
@@ -42,17 +42,26 @@ impl<'a> Fields<'a> {
         self.mapping.contains_key(key)
     }
 
+    /// The place of a key that is still to be taken.
+    pub fn key_span(&self, key: &str) -> Option<Span> {
+        self.mapping.entry(key).map(|entry| entry.key_span)
+    }
+
     /// Fields of a mapping inside this one.
     pub fn inner(&mut self, mapping: Mapping, span: Span, what: String) -> Fields<'_> {
         Fields::new(mapping, span, what, self.source, self.diagnostics)
     }
 
+    pub fn report(&mut self, diagnostic: Diagnostic, span: Span) {
+        self.diagnostics.push(diagnostic.at(self.source.at(span)));
+    }
+
     pub fn error(&mut self, span: Span, message: String) {
-        self.diagnostics.push(Diagnostic::error(Code::YamlShape, message).at(self.source.at(span)));
+        self.report(Diagnostic::error(Code::YamlShape, message), span);
     }
 
     pub fn warn(&mut self, code: Code, span: Span, message: String, hint: &str) {
-        self.diagnostics.push(Diagnostic::warning(code, message).at(self.source.at(span)).hint(hint));
+        self.report(Diagnostic::warning(code, message).hint(hint), span);
     }
 
     /// Takes whatever stands under `key`, `null` included.
@@ -186,8 +195,17 @@ impl<'a> Fields<'a> {
 
     /// Reports a key that means nothing here.
     pub fn unknown(&mut self, key: &str, span: Span) {
-        let diagnostic = unknown_key(key, &self.what, &self.known).at(self.source.at(span));
-        self.diagnostics.push(diagnostic);
+        self.report(unknown_key(key, &self.what, &self.known), span);
+    }
+
+    /// Like `finish`, where an unknown key is an error.
+    pub fn refuse(mut self) {
+        for (key, entry) in self.rest() {
+            let warning = unknown_key(&key, &self.what, &self.known);
+            let message = format!("unknown key '{key}' in {}", self.what);
+            let diagnostic = Diagnostic { hint: warning.hint, ..Diagnostic::error(Code::UnknownKey, message) };
+            self.report(diagnostic, entry.key_span);
+        }
     }
 }
 
