@@ -22,7 +22,7 @@ pub fn read(
     let Value::Mapping(mapping) = &output.value else { return None };
     let (profile, target) = names;
     let what = format!("target '{target}' of profile '{profile}'");
-    let mut fields = Fields::new(mapping.clone(), output.span, what, source, diagnostics);
+    let mut fields = Fields::new(mapping.clone(), output.span, what, source, diagnostics).lenient();
     let threads = threads(&mut fields, choice);
     let adapter_type = adapter_type(&mut fields);
     let result = adapter_type.and_then(|adapter_type| {

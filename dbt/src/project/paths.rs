@@ -36,10 +36,10 @@ impl Paths {
                 all.push(folder.clone());
             }
         }
-        let docs = if fields.contains("docs-paths") { folders(fields, "docs-paths", None, "") } else { all };
+        let docs = if fields.is_given("docs-paths") { folders(fields, "docs-paths", None, "") } else { all };
         let target = fields.text("target-path").unwrap_or_else(|| "target".to_owned());
         let clean_targets =
-            if fields.contains("clean-targets") { fields.texts("clean-targets") } else { vec![target.clone()] };
+            if fields.is_given("clean-targets") { fields.texts("clean-targets") } else { vec![target.clone()] };
         Self {
             model,
             macros,
@@ -72,7 +72,7 @@ impl Paths {
 
 /// The folders under `key`, or under the name it had before.
 fn folders(fields: &mut Fields<'_>, key: &'static str, old: Option<&'static str>, default: &str) -> Vec<String> {
-    let given = fields.contains(key);
+    let given = fields.is_given(key);
     let mut folders = fields.texts(key);
     if let Some(old) = old
         && let Some(span) = fields.key_span(old)

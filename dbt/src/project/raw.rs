@@ -83,7 +83,8 @@ impl RawProject {
         let before = diagnostics.len();
         let rendered = yaml::render(&self.root, &self.source, template, &is_late, diagnostics);
         let (Value::Mapping(mapping), Some(raw)) = (rendered.value, self.root.as_mapping()) else { return None };
-        let mut fields = Fields::new(mapping, self.root.span, FILE_NAME.to_owned(), &self.source, diagnostics);
+        let mut fields =
+            Fields::new(mapping, self.root.span, FILE_NAME.to_owned(), &self.source, diagnostics).lenient();
         let name = project_name(&mut fields);
         let project = Project {
             name: name.unwrap_or_default(),

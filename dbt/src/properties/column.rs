@@ -44,7 +44,7 @@ impl ColumnProperties {
         let mut column = Self {
             name,
             span,
-            description: fields.text("description").unwrap_or_default(),
+            description: fields.description(),
             data_type: fields.text("data_type"),
             constraints: fields.json_list("constraints"),
             quote: fields.bool("quote"),

@@ -51,15 +51,11 @@ impl Section<'_> {
     }
 
     fn items<'n>(&mut self, list: &'n Node) -> Option<&'n [Node]> {
-        match &list.value {
-            Value::Sequence(items) => Some(items),
-            // `models:` with nothing under it yet.
-            Value::Null => None,
-            _ => {
-                self.report(list, format!("'{}' must be a list, not {}", self.key, list.kind()));
-                None
-            }
+        let items = list.as_sequence();
+        if items.is_none() {
+            self.report(list, format!("'{}' must be a list, not {}", self.key, list.kind()));
         }
+        items
     }
 
     fn report(&mut self, node: &Node, message: String) {

@@ -65,7 +65,7 @@ impl ExposureProperties {
             span,
             type_: type_.unwrap_or_default(),
             owner: owner(&mut fields),
-            description: fields.text("description").unwrap_or_default(),
+            description: fields.description(),
             label: fields.text("label"),
             maturity: one_of(&mut fields, "maturity", &["low", "medium", "high"]),
             url: fields.text("url"),

@@ -46,12 +46,12 @@ impl MacroProperties {
             |mut fields| {
                 let (name, _) = fields.name()?;
                 let type_ = fields.text("type");
-                let description = fields.text("description").unwrap_or_default();
+                let description = fields.description();
                 fields.finish();
                 Some(ArgumentProperties { name, type_, description })
             },
         );
-        let description = fields.text("description").unwrap_or_default();
+        let description = fields.description();
         fields.finish();
         Some(Self { name, span, description, meta, docs, arguments })
     }

@@ -113,12 +113,12 @@ const SECTIONS: &[&str] = &[
     "anchors",
 ];
 
-/// `version` is optional, but where it stands it must be 2.
+/// `version` is optional and without effect; dbt's documentation wants 2.
 fn check_version(source: &Source, sections: &Mapping, diagnostics: &mut Vec<Diagnostic>) {
     let Some(version) = sections.get("version") else { return };
     if version.as_i64() != Some(2) {
         diagnostics.push(
-            Diagnostic::error(Code::YamlShape, "the version of a properties file must be 2")
+            Diagnostic::warning(Code::YamlShape, "the version of a properties file must be 2")
                 .at(source.at(version.span))
                 .hint("write 'version: 2', or leave the key out"),
         );

@@ -114,8 +114,8 @@ impl VersionProperties {
             .find(|version| version.get("v").map(Node::to_json).as_ref() == Some(&v))
             .and_then(|version| version.get("config")?.as_mapping().cloned())
             .unwrap_or_default();
-        let has_tests = fields.contains("tests") || fields.contains("data_tests");
-        let tests = TestEntry::read_all(&mut fields);
+        let tests =
+            ["tests", "data_tests"].iter().any(|key| fields.is_given(key)).then(|| TestEntry::read_all(&mut fields));
         let version = Self {
             v,
             span: node.span,
@@ -126,7 +126,7 @@ impl VersionProperties {
             unrendered_config,
             constraints: fields.contains("constraints").then(|| fields.json_list("constraints")),
             docs: fields.json("docs"),
-            tests: has_tests.then_some(tests),
+            tests,
             columns: columns(&mut fields),
             deprecation_date: fields.text("deprecation_date"),
         };
@@ -152,11 +152,8 @@ fn columns(fields: &mut Fields<'_>) -> VersionColumns {
                 continue;
             }
             let mut filter = fields.inner(mapping, span, format!("'columns' of {what}"));
-            columns.include = match filter.texts("include").as_slice() {
-                [] => None,
-                [all] if all == "*" || all == "all" => None,
-                names => Some(names.to_vec()),
-            };
+            let all = filter.peek("include").is_none_or(|node| matches!(node.as_str(), Some("*" | "all")));
+            columns.include = if all { filter.text("include").and(None) } else { Some(filter.texts("include")) };
             columns.exclude = filter.texts("exclude");
             filter.finish();
         } else {

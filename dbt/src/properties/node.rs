@@ -69,7 +69,7 @@ impl NodeProperties {
 
     fn read_bare(entry: &Entry, fields: &mut Fields<'_>) -> Option<Self> {
         let (name, span) = fields.name()?;
-        let description = fields.text("description").unwrap_or_default();
+        let description = fields.description();
         let constraints = fields.json_list("constraints");
         // dbt accepts a data type here and does nothing with it.
         fields.text("data_type");

@@ -75,7 +75,7 @@ impl SourceProperties {
         let source = Self {
             name,
             span,
-            description: fields.text("description").unwrap_or_default(),
+            description: fields.description(),
             database: fields.text("database"),
             schema: fields.text("schema"),
             loader: fields.text("loader").unwrap_or_default(),
@@ -106,7 +106,7 @@ impl TableProperties {
         let table = Self {
             name,
             span,
-            description: fields.text("description").unwrap_or_default(),
+            description: fields.description(),
             identifier: fields.text("identifier"),
             meta: fields.json_map("meta"),
             tags: fields.texts("tags"),

@@ -58,7 +58,6 @@ impl TestEntry {
         };
         let items = match list.value {
             Value::Sequence(items) => items,
-            Value::Null => return Vec::new(),
             _ => {
                 let message = format!("'data_tests' of {} must be a list, not {}", fields.what(), list.kind());
                 fields.error(list.span, message);

@@ -184,6 +184,9 @@ models:
       - not_null: {where: x, config: {where: y}}
       - {my test: {}}
   - name: e
+    description:
+    meta:
+    columns: [{name: 5}]
     latest_version: 3
     versions: [{v: 1}, {v: "1"}]
 seeds: {}
@@ -210,12 +213,14 @@ metrics:
             "23: a data test of model 'd' must be a mapping with one key, the test's name, but has 2: a, b",
             "24: data test 'not_null' of model 'd' has 'where' twice, beside 'config' and in it",
             "25: 'my test' is not the name of a data test",
-            "28: model 'e' has version \"1\" twice",
-            "27: latest_version 3 is not one of the versions of model 'e'",
-            "29: 'seeds' must be a list, not a mapping",
-            "31: exposure 'my dashboard' has a name with other characters than letters, digits, '_' and '-'",
-            "32: 'type' of exposure 'my dashboard' must be one of dashboard, notebook, analysis, ml, application",
-            "31: exposure 'my dashboard' needs an 'owner' with a 'name' or an 'email'",
+            "27: 'description' of model 'e' must be text, not nothing",
+            "29: 'name' of column '' of model 'e' must be text, not a number",
+            "31: model 'e' has version \"1\" twice",
+            "30: latest_version 3 is not one of the versions of model 'e'",
+            "32: 'seeds' must be a list, not a mapping",
+            "34: exposure 'my dashboard' has a name with other characters than letters, digits, '_' and '-'",
+            "35: 'type' of exposure 'my dashboard' must be one of dashboard, notebook, analysis, ml, application",
+            "34: exposure 'my dashboard' needs an 'owner' with a 'name' or an 'email'",
         ]
     );
     assert_eq!(diagnostics[1].hint.as_deref(), Some("did you mean 'models'?"));

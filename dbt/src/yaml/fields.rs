@@ -15,6 +15,8 @@ pub struct Fields<'a> {
     what: String,
     /// Keys asked for so far: what may stand here.
     known: Vec<&'static str>,
+    /// Whether `null` counts as not given where a list or a mapping is expected.
+    lenient: bool,
     source: &'a Source,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -27,7 +29,12 @@ impl<'a> Fields<'a> {
         source: &'a Source,
         diagnostics: &'a mut Vec<Diagnostic>,
     ) -> Self {
-        Self { mapping, span, what, known: Vec::new(), source, diagnostics }
+        Self { mapping, span, what, known: Vec::new(), lenient: false, source, diagnostics }
+    }
+
+    /// Accepts `null` for lists and mappings, as dbt does in `dbt_project.yml` and `profiles.yml`.
+    pub fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
     }
 
     pub fn what(&self) -> &str {
@@ -42,6 +49,11 @@ impl<'a> Fields<'a> {
         self.mapping.contains_key(key)
     }
 
+    /// Whether a value other than `null` stands under `key`.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.mapping.get(key).is_some_and(|node| !node.is_null())
+    }
+
     /// The place of a key that is still to be taken.
     pub fn key_span(&self, key: &str) -> Option<Span> {
         self.mapping.entry(key).map(|entry| entry.key_span)
@@ -49,7 +61,8 @@ impl<'a> Fields<'a> {
 
     /// Fields of a mapping inside this one.
     pub fn inner(&mut self, mapping: Mapping, span: Span, what: String) -> Fields<'_> {
-        Fields::new(mapping, span, what, self.source, self.diagnostics)
+        let lenient = self.lenient;
+        Fields { lenient, ..Fields::new(mapping, span, what, self.source, self.diagnostics) }
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic, span: Span) {
@@ -62,6 +75,11 @@ impl<'a> Fields<'a> {
 
     pub fn warn(&mut self, code: Code, span: Span, message: String, hint: &str) {
         self.report(Diagnostic::warning(code, message).hint(hint), span);
+    }
+
+    /// What stands under `key`, left in its place.
+    pub fn peek(&self, key: &str) -> Option<&Node> {
+        self.mapping.get(key)
     }
 
     /// Takes whatever stands under `key`, `null` included.
@@ -101,11 +119,27 @@ impl<'a> Fields<'a> {
         self.typed(key, "text", text)
     }
 
+    /// The description, still a template; it cannot be `null`.
+    pub fn description(&mut self) -> String {
+        self.refuse_null("description", "text");
+        self.text("description").unwrap_or_default()
+    }
+
+    fn refuse_null(&mut self, key: &'static str, expected: &str) {
+        if !self.lenient
+            && let Some(node) = self.mapping.get(key).filter(|node| node.is_null())
+        {
+            let span = node.span;
+            self.error(span, format!("'{key}' of {} must be {expected}, not nothing", self.what));
+        }
+    }
+
     pub fn bool(&mut self, key: &'static str) -> Option<bool> {
         self.typed(key, "true or false", Node::as_bool)
     }
 
     pub fn mapping(&mut self, key: &'static str) -> Mapping {
+        self.refuse_null(key, "a mapping");
         self.typed(key, "a mapping", |node| node.as_mapping().cloned()).unwrap_or_default()
     }
 
@@ -118,6 +152,7 @@ impl<'a> Fields<'a> {
     }
 
     pub fn list(&mut self, key: &'static str) -> Vec<Node> {
+        self.refuse_null(key, "a list");
         self.typed(key, "a list", |node| node.as_sequence().map(<[Node]>::to_vec)).unwrap_or_default()
     }
 
@@ -125,16 +160,12 @@ impl<'a> Fields<'a> {
         self.list(key).iter().map(Node::to_json).collect()
     }
 
-    /// A list of texts, or a single one.
+    /// A list of texts.
     pub fn texts(&mut self, key: &'static str) -> Vec<String> {
-        let Some(node) = self.node(key) else { return Vec::new() };
-        let items = match &node.value {
-            Value::Sequence(items) => items.as_slice(),
-            _ => std::slice::from_ref(&node),
-        };
+        let items = self.list(key);
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
-            match text(item) {
+            match text(&item) {
                 Some(text) => texts.push(text),
                 None => self.error(item.span, format!("'{key}' of {} holds texts, not {}", self.what, item.kind())),
             }
@@ -210,12 +241,7 @@ impl<'a> Fields<'a> {
 }
 
 fn text(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::String(text) => Some(text.clone()),
-        Value::Int(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
-        _ => None,
-    }
+    node.as_str().map(str::to_owned)
 }
 
 /// A warning about a key that is ignored, with the nearest known one where there is one.
