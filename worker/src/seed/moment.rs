@@ -1,6 +1,6 @@
 //! Dates and times in seeds: `%Y-%m-%d`, `%Y-%m-%d %H:%M:%S`, and ISO 8601 with a `T`.
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Timelike, Weekday};
 
 /// `2024-05-01`, also without leading zeros.
 pub(super) fn date(text: &str) -> Option<String> {
@@ -30,7 +30,10 @@ pub(super) fn iso_timestamp(text: &str) -> Option<String> {
         None => (time, ""),
     };
     let zone = iso_zone(zone)?;
-    Some(format!("{date} {}{zone}", iso_time(time)?))
+    let time = iso_time(time)?;
+    // Microseconds as Python prints them: six digits, or none.
+    let fraction = if time.nanosecond() == 0 { String::new() } else { time.format("%.6f").to_string() };
+    Some(format!("{date} {}{fraction}{zone}", time.format("%H:%M:%S")))
 }
 
 fn plain_date(text: &str) -> Option<NaiveDate> {

@@ -38,7 +38,8 @@ pub(super) fn parse(cell: &str) -> Option<Number> {
         text = text.trim_matches(*currency);
     }
     let number = decimal(&text.replace(',', ""))?;
-    Some(if negated { number.negate() } else { number })
+    // agate multiplies by the sign, which rounds to the context's precision.
+    Some(if negated { number.negate() } else { number }.rounded())
 }
 
 /// Python's `Decimal(text)`.
@@ -84,6 +85,23 @@ impl Number {
             Self::Special("Infinity") => Self::Special("-Infinity"),
             Self::Special("-Infinity") => Self::Special("Infinity"),
             Self::Special(other) => Self::Special(other),
+        }
+    }
+
+    /// To 28 digits, half to even.
+    fn rounded(self) -> Self {
+        match self {
+            Self::Finite { negative, digits, exponent } if digits.len() as i64 > PRECISION => {
+                let (kept, rest) = digits.split_at(PRECISION as usize);
+                let half = format!("{:0<width$}", "5", width = rest.len());
+                let odd = kept.ends_with(['1', '3', '5', '7', '9']);
+                // 28 digits and a carry fit 128 bits.
+                let value: u128 = kept.parse().unwrap_or_default();
+                let up = rest > half.as_str() || (rest == half && odd);
+                let exponent = exponent + rest.len() as i64;
+                Self::Finite { negative, digits: (value + u128::from(up)).to_string(), exponent }
+            }
+            number => number,
         }
     }
 
