@@ -1,1 +1,214 @@
-//! What must hold for every state, as functions: run by the simulation after every step.
+//! What must hold for every state, and between a state and the next, as functions: run by the simulation after every step.
+
+use std::collections::BTreeMap;
+
+use common::task::TaskState;
+use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
+
+use super::{Entry, Run, RunState, State, StopCause};
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {detail}")]
+pub struct Violation {
+    pub invariant: &'static str,
+    pub detail: String,
+}
+
+type Check = fn(&State) -> Result<(), Violation>;
+
+/// Every invariant of a single state.
+pub fn check(state: &State) -> Result<(), Violation> {
+    const CHECKS: [Check; 9] = [
+        steps_are_legal,
+        upstreams_come_first,
+        epochs_are_known,
+        workers_hold_what_runs,
+        one_run_builds_a_node,
+        pools_have_limits,
+        runs_finish_with_their_tasks,
+        requests_name_runs,
+        indexes_follow,
+    ];
+    CHECKS.iter().try_for_each(|check| check(state))?;
+    no_slot_is_idle(state)
+}
+
+fn ensure(holds: bool, invariant: &'static str, detail: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation { invariant, detail: detail() }) }
+}
+
+fn steps_are_legal(state: &State) -> Result<(), Violation> {
+    let illegal = state.illegal_steps;
+    ensure(illegal == 0, "tasks move along the transition table", || format!("{illegal} illegal steps"))
+}
+
+/// No task starts before its upstreams succeeded, and none waits for one that never will.
+fn upstreams_come_first(state: &State) -> Result<(), Violation> {
+    for run in state.runs.values() {
+        for (index, task) in run.tasks.iter().enumerate() {
+            let mut upstreams = run.upstreams.of(index as u32).iter().map(|&up| &run.tasks[up as usize].state);
+            let holds = match &task.state {
+                TaskState::Pending => {
+                    let waits = upstreams.clone().any(|state| *state != TaskState::Success);
+                    waits && !upstreams.any(|state| state.is_final() && *state != TaskState::Success)
+                }
+                TaskState::UpstreamFailed => upstreams.any(|state| state.is_final() && *state != TaskState::Success),
+                TaskState::Skipped | TaskState::Canceled => true,
+                _ => upstreams.all(|state| *state == TaskState::Success),
+            };
+            ensure(holds, "upstreams come first", || format!("{} of {} is {:?}", task.node, run.id, task.state))?;
+        }
+    }
+    Ok(())
+}
+
+fn epochs_are_known(state: &State) -> Result<(), Violation> {
+    for (run, task) in state.runs.values().flat_map(|run| run.tasks.iter().map(move |task| (run, task))) {
+        let live = match &task.state {
+            TaskState::Running { epoch, attempt, .. } => *epoch == task.epoch && *attempt == task.attempt,
+            TaskState::UpForRetry { attempt, .. } => *attempt == task.attempt,
+            _ => true,
+        };
+        let holds = live && task.epoch.0 <= state.applied && (task.epoch.0 > 0) == (task.attempt.0 > 0);
+        ensure(holds, "an epoch is the index of an entry", || format!("{} of {}: {task:?}", task.node, run.id))?;
+    }
+    Ok(())
+}
+
+fn workers_hold_what_runs(state: &State) -> Result<(), Violation> {
+    for (run, task) in state.runs.values().flat_map(|run| run.tasks.iter().map(move |task| (run, task))) {
+        if let TaskState::Running { worker, .. } = &task.state {
+            let known = state.workers.contains_key(worker);
+            ensure(known, "running tasks have a worker", || format!("{} of {} runs on {worker}", task.node, run.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn one_run_builds_a_node(state: &State) -> Result<(), Violation> {
+    let mut builders: BTreeMap<&NodeId, RunId> = BTreeMap::new();
+    for run in state.runs.values() {
+        for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
+            let other = builders.insert(&task.node, run.id);
+            ensure(other.is_none(), "one run builds a node at a time", || format!("{} in {}", task.node, run.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn pools_have_limits(state: &State) -> Result<(), Violation> {
+    let mut pools: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for run in state.runs.values() {
+        for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
+            for &pool in &run.pool_sets[task.pool_set as usize] {
+                let (name, places) = &run.pools[pool as usize];
+                let (taken, limit) = pools.entry(name).or_default();
+                (*taken, *limit) = (*taken + 1, (*limit).max(*places));
+            }
+        }
+    }
+    for (pool, (taken, limit)) in pools {
+        ensure(taken <= limit, "pools have limits", || format!("{taken} tasks in the {limit} places of '{pool}'"))?;
+    }
+    Ok(())
+}
+
+fn runs_finish_with_their_tasks(state: &State) -> Result<(), Violation> {
+    for run in state.runs.values() {
+        let ended = run.tasks.iter().all(|task| task.state.is_final());
+        let finished = run.is_finished();
+        ensure(ended == finished, "a run finishes with its last task", || format!("{}: {:?}", run.id, run.state))?;
+        let waits = |task: &super::Task| !task.state.is_final() && !matches!(task.state, TaskState::Running { .. });
+        let stopping = matches!(run.state, RunState::Stopping(_));
+        ensure(!stopping || !run.tasks.iter().any(waits), "a stopping run starts nothing", || run.id.to_string())?;
+        let skipped = run.tasks.iter().any(|task| task.state == TaskState::Skipped);
+        let may_skip =
+            run.fail_fast && matches!(run.state, RunState::Stopping(StopCause::FailFast) | RunState::Finished { .. });
+        ensure(!skipped || may_skip, "only fail-fast skips", || run.id.to_string())?;
+    }
+    Ok(())
+}
+
+fn requests_name_runs(state: &State) -> Result<(), Violation> {
+    let known = |run: &Run| state.requests.get(&run.request) == Some(&run.id);
+    let holds = state.requests.len() == state.runs.len() && state.runs.values().all(known);
+    ensure(holds, "one request, one run", || format!("{:?}", state.requests))
+}
+
+/// Everything derived equals what a rebuild derives, except that ready tasks may be set aside while their node is busy.
+fn indexes_follow(state: &State) -> Result<(), Violation> {
+    let mut fresh = state.clone();
+    fresh.restore();
+    for (node, waiting) in state.index.held.clone() {
+        let busy = state.index.busy.get(&node);
+        let by_another = busy.is_some_and(|(run, _)| waiting.iter().all(|(waiter, _)| waiter != run));
+        ensure(by_another, "only a busy node holds tasks back", || node.to_string())?;
+        for (id, index) in waiting {
+            let Some(run) = fresh.runs.get_mut(&id) else { continue };
+            let task = &run.tasks[index as usize];
+            let was_ready = run.derived.ready.remove(task.pool_set, task.priority, index);
+            ensure(was_ready, "only ready tasks are held back", || format!("{} of {id}", task.node))?;
+            fresh.index.hold(&node, id, index);
+            if run.derived.ready.is_empty() {
+                fresh.index.runnable.remove(&(run.sequence, id));
+            }
+        }
+    }
+    ensure(fresh.index == state.index, "indexes follow from the state", || {
+        format!("kept {:?}, derived {:?}", state.index, fresh.index)
+    })?;
+    ensure(fresh.runs == state.runs, "derived fields follow from the state", || {
+        format!("kept {:?}, derived {:?}", state.runs, fresh.runs)
+    })
+}
+
+/// No slot is free while a task could take it.
+fn no_slot_is_idle(state: &State) -> Result<(), Violation> {
+    let mut later = state.clone();
+    let mut entry = Entry { epoch: Epoch(state.applied + 1), at: Timestamp::default(), events: Vec::new() };
+    later.assign(&mut entry);
+    ensure(entry.events.is_empty(), "no slot is idle", || format!("could still do {:?}", entry.events))
+}
+
+/// Follows one state from command to command.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    applied: u64,
+    tasks: BTreeMap<(RunId, NodeId), (Epoch, bool)>,
+    workers: BTreeMap<WorkerId, usize>,
+}
+
+impl Watch {
+    /// Compares with what was observed last.
+    pub fn observe(&mut self, state: &State) -> Result<(), Violation> {
+        let (before, applied) = (self.applied, state.applied);
+        ensure(before <= applied, "entries apply in order", || format!("{applied} after {before}"))?;
+        self.applied = applied;
+        self.tasks.retain(|(run, _), _| state.runs.contains_key(run));
+        for run in state.runs.values() {
+            for task in &run.tasks {
+                let now = (task.epoch, task.state == TaskState::Success);
+                let Some(before) = self.tasks.insert((run.id, task.node.clone()), now) else { continue };
+                let detail = || format!("{} of {}: {before:?}, then {:?}", task.node, run.id, task.state);
+                ensure(before.0 <= now.0, "epochs grow", detail)?;
+                ensure(!before.1 || before == now, "success is never left", detail)?;
+            }
+        }
+        self.workers.retain(|worker, _| state.workers.contains_key(worker));
+        for (id, worker) in &state.workers {
+            let before = self.workers.insert(id.clone(), worker.running.len()).unwrap_or(0);
+            let holds = worker.running.len() <= (worker.slots as usize).max(before);
+            ensure(holds, "workers get no more than they have slots for", || format!("{id}: {worker:?}"))?;
+        }
+        Ok(())
+    }
+
+    /// Notices that an attempt begins under an epoch that its task had before.
+    pub fn assigned(&mut self, run: RunId, node: &NodeId, epoch: Epoch) -> Result<(), Violation> {
+        let before = self.tasks.get(&(run, node.clone())).map(|(epoch, _)| *epoch);
+        ensure(before.is_none_or(|before| before < epoch), "epochs strictly grow", || {
+            format!("{node} of {run}: {epoch} after {before:?}")
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! The state machine, command by command: exact replies and events.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::diagnostic::Code;
+use common::task::{Assignment, FailureKind, NodeStatus, TaskState};
+use common::{Attempt, Epoch, Timestamp};
+use scheduler::state::{
+    CancelCause, Command, Counts, Ending, Event, Failure, Reply, RunOutcome, RunState, StopCause, Verdict,
+};
+use support::*;
+
+#[test]
+fn a_report_hands_out_the_next_task_in_the_same_entry() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let first = machine.submit(plan(1, &[("a", &[]), ("b", &[0])]));
+    assert_eq!(first, [assignment(1, "a", 1, 2)]);
+
+    let applied = machine.report(success(&first[0]));
+    assert_eq!(applied.reply, Reply::Reported(vec![Verdict::Accepted]));
+    let ending = Some(Arc::new(Ending { failure: None, result: Some(result(NodeStatus::Success)) }));
+    let finished =
+        Event::TaskFinished { run: run_id(1), node: node("a"), attempt: Attempt(1), state: TaskState::Success, ending };
+    let next = Event::TaskAssigned { worker: worker("w"), assignment: assignment(1, "b", 1, 3) };
+    assert_eq!(applied.events, [finished, next]);
+
+    let applied = machine.report(success(&assignment(1, "b", 1, 3)));
+    let counts = Counts { total: 2, success: 2, ..Counts::default() };
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Success, counts };
+    assert_eq!(applied.events[1..], [finished]);
+}
+
+#[test]
+fn stale_and_repeated_reports_change_nothing() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let first = machine.submit(plan(1, &[("a", &[])]));
+    machine.apply(Command::LoseWorker { worker: worker("w") });
+    let second = machine.register("v", 1);
+    assert_eq!(second, [assignment(1, "a", 2, 4)]);
+
+    let stale = machine.report(success(&first[0]));
+    assert_eq!((stale.reply, stale.events), (Reply::Reported(vec![Verdict::Stale]), vec![]));
+    // The right epoch under the wrong attempt, an unknown node, an unknown run.
+    for wrong in [assignment(1, "a", 1, 4), assignment(1, "z", 2, 4), assignment(9, "a", 2, 4)] {
+        assert_eq!(machine.report(success(&wrong)).reply, Reply::Reported(vec![Verdict::Stale]));
+    }
+    let twice = Command::ReportTasks { reports: vec![success(&second[0]), failure(&second[0], FailureKind::User)] };
+    assert_eq!(machine.apply(twice).reply, Reply::Reported(vec![Verdict::Accepted, Verdict::Stale]));
+    assert_eq!(machine.task(1, "a"), TaskState::Success);
+}
+
+#[test]
+fn the_same_request_is_the_same_run() {
+    let mut machine = Machine::default();
+    let first = machine.apply(submit(plan(1, &[("a", &[])])));
+    assert_eq!(first.reply, Reply::Submitted { run: run_id(1), new: true });
+    let mut again = plan(2, &[("b", &[])]);
+    again.request = plan(1, &[]).request;
+    let second = machine.apply(submit(again));
+    assert_eq!((second.reply, second.events), (Reply::Submitted { run: run_id(1), new: false }, vec![]));
+    let mut other = plan(1, &[]);
+    other.request = plan(3, &[]).request;
+    assert_eq!(rejected(&machine.apply(submit(other))), format!("run {} exists under another request id", run_id(1)));
+}
+
+#[test]
+fn an_empty_run_finishes_at_once() {
+    let mut machine = Machine::default();
+    let applied = machine.apply(submit(plan(1, &[])));
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Success, counts: Counts::default() };
+    assert_eq!(applied.events, [Event::RunSubmitted { run: run_id(1) }, finished]);
+}
+
+#[test]
+fn malformed_plans_are_rejected_and_leave_no_trace() {
+    let mut machine = Machine::default();
+    let mut unknown_pool = plan(1, &[("a", &[])]);
+    unknown_pool.tasks[0].pools = vec!["heavy".to_owned()];
+    let mut full_pool = unknown_pool.clone();
+    full_pool.pools.insert("heavy".to_owned(), 0);
+    let mut no_attempts = plan(1, &[("a", &[])]);
+    no_attempts.retry.attempts_max = 0;
+    let pool = "model.shop.a wants a place in pool 'heavy', which the plan does not define or which has no places";
+    let order = |name: &str| format!("an upstream of model.shop.{name} does not come before it in the plan");
+    for (plan, message) in [
+        (plan(1, &[("a", &[]), ("b", &[1])]), order("b")),
+        (plan(1, &[("a", &[7])]), order("a")),
+        (plan(1, &[("a", &[]), ("b", &[0, 0])]), order("b")),
+        (plan(1, &[("a", &[]), ("a", &[0])]), "the plan names model.shop.a twice".to_owned()),
+        (unknown_pool, pool.to_owned()),
+        (full_pool, pool.to_owned()),
+        (no_attempts, "the retry policy allows no attempt".to_owned()),
+    ] {
+        let applied = machine.apply(submit(plan));
+        assert_eq!((rejected(&applied), applied.events), (message, vec![]));
+    }
+    assert_eq!(machine.state.runs().count(), 0);
+    for slots in [0, 1_000_000] {
+        let register = Command::RegisterWorker { worker: worker("w"), slots, running: vec![] };
+        assert_eq!(rejected(&machine.apply(register)), "a worker needs between 1 and 100000 slots");
+    }
+}
+
+#[test]
+fn an_entry_applies_once() {
+    let mut machine = Machine::default();
+    machine.submit(plan(1, &[("a", &[])]));
+    let digest = machine.state.digest();
+    let again = machine.state.apply(1, Timestamp(5), submit(plan(2, &[])));
+    assert_eq!(rejected(&again), "log entry 1 was applied before");
+    assert_eq!((machine.state.digest(), machine.state.runs().count()), (digest, 1));
+}
+
+#[test]
+fn longest_critical_path_first_then_plan_order() {
+    let mut machine = Machine::default();
+    let mut plan = plan(1, &[("a", &[]), ("b", &[]), ("c", &[]), ("d", &[])]);
+    for (task, priority) in plan.tasks.iter_mut().zip([5, 9, 9, 7]) {
+        task.priority = priority;
+    }
+    machine.submit(plan);
+    assert_eq!(names(&machine.register("w", 4)), ["b", "c", "d", "a"]);
+}
+
+#[test]
+fn work_spreads_over_workers_and_runs() {
+    let mut machine = Machine::default();
+    machine.register("w", 2);
+    machine.register("v", 3);
+    let wide: [(&str, &[u32]); 3] = [("a", &[]), ("b", &[]), ("c", &[])];
+    let applied = machine.apply(submit(plan(1, &wide)));
+    let workers: Vec<String> = applied
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::TaskAssigned { worker, .. } => Some(worker.to_string()),
+            _ => None,
+        })
+        .collect();
+    // The worker with the most free slots; among equals the first by id.
+    assert_eq!(workers, ["v", "v", "w"]);
+    machine.submit(plan(2, &[("x", &[]), ("y", &[]), ("z", &[])]));
+    let running = |run| machine.state.run(&run_id(run)).unwrap().running();
+    assert_eq!((running(1), running(2)), (3, 2));
+    machine.submit(plan(3, &[("p", &[]), ("q", &[])]));
+    // The run with the fewest running tasks gets the next slot, though it came last.
+    let next = machine.succeed(&assignment(1, "a", 1, 3));
+    assert_eq!(names(&next), ["p"]);
+}
+
+#[test]
+fn a_full_pool_holds_back_only_its_own_tasks() {
+    let mut machine = Machine::default();
+    let mut plan = plan(1, &[("a", &[]), ("b", &[]), ("c", &[])]);
+    plan.pools.insert("heavy".to_owned(), 1);
+    plan.tasks[0].pools = vec!["heavy".to_owned()];
+    plan.tasks[1].pools = vec!["heavy".to_owned(), "heavy".to_owned()];
+    machine.submit(plan);
+    let first = machine.register("w", 3);
+    assert_eq!(names(&first), ["a", "c"]);
+    assert_eq!(names(&machine.succeed(&first[1])), Vec::<&str>::new());
+    assert_eq!(names(&machine.succeed(&first[0])), ["b"]);
+}
+
+#[test]
+fn two_runs_never_build_the_same_node_at_once() {
+    let mut machine = Machine::default();
+    machine.register("w", 4);
+    let first = machine.submit(plan(1, &[("a", &[])]));
+    assert_eq!(names(&machine.submit(plan(2, &[("a", &[]), ("b", &[])]))), ["b"]);
+    let next = machine.succeed(&first[0]);
+    assert_eq!(next, [assignment(2, "a", 1, 4)]);
+}
+
+#[test]
+fn a_transient_failure_backs_off_and_gives_up_at_last() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let first = machine.submit(plan(1, &[("a", &[])]));
+    let applied = machine.report(failure(&first[0], FailureKind::Transient));
+    let ending = Arc::new(Ending {
+        failure: Some(Failure {
+            kind: FailureKind::Transient,
+            code: Code::SqlError,
+            message: "no such column".to_owned(),
+        }),
+        result: Some(result(NodeStatus::Error)),
+    });
+    let due_at = Timestamp(100_000);
+    let kind = FailureKind::Transient;
+    let event = Event::TaskUpForRetry { run: run_id(1), node: node("a"), attempt: Attempt(1), kind, due_at, ending };
+    assert_eq!(applied.events, [event]);
+    assert_eq!(machine.state.next_retry(), Some(due_at));
+
+    machine.advance(Duration::from_millis(99));
+    assert_eq!(assigned(&machine.apply(Command::PromoteRetries)), []);
+    machine.advance(Duration::from_millis(1));
+    assert_eq!(assigned(&machine.apply(Command::PromoteRetries)), [assignment(1, "a", 2, 5)]);
+    machine.report(failure(&assignment(1, "a", 2, 5), FailureKind::Transient));
+    assert_eq!(machine.state.next_retry(), Some(Timestamp(300_000)));
+    machine.advance(Duration::from_millis(200));
+    machine.apply(Command::PromoteRetries);
+    machine.report(failure(&assignment(1, "a", 3, 7), FailureKind::Transient));
+    assert_eq!(machine.task(1, "a"), TaskState::Failed(FailureKind::Transient));
+    assert_eq!(machine.state.next_retry(), None);
+}
+
+#[test]
+fn a_failure_fails_everything_downstream_and_nothing_else() {
+    let mut machine = Machine::default();
+    let tasks: [(&str, &[u32]); 5] = [("a", &[]), ("b", &[]), ("c", &[0]), ("d", &[1, 2]), ("e", &[1])];
+    machine.submit(plan(1, &tasks));
+    let running = machine.register("w", 2);
+    let applied = machine.report(failure(&running[0], FailureKind::User));
+    let ended: Vec<_> = applied
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::TaskFinished { node, state, .. } => Some((node.as_str(), state.clone())),
+            _ => None,
+        })
+        .collect();
+    let failed = TaskState::Failed(FailureKind::User);
+    let expected = [
+        ("model.shop.a", failed),
+        ("model.shop.c", TaskState::UpstreamFailed),
+        ("model.shop.d", TaskState::UpstreamFailed),
+    ];
+    assert_eq!(ended, expected);
+    let next = machine.succeed(&running[1]);
+    assert_eq!(names(&next), ["e"]);
+    let applied = machine.report(success(&next[0]));
+    let counts = Counts { total: 5, success: 2, failed: 1, upstream_failed: 2, ..Counts::default() };
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Failed, counts };
+    assert_eq!(applied.events.last(), Some(&finished));
+}
+
+#[test]
+fn fail_fast_skips_the_rest_and_cancels_what_runs() {
+    let mut machine = Machine::default();
+    let mut plan = plan(1, &[("a", &[]), ("b", &[]), ("c", &[]), ("d", &[0])]);
+    plan.fail_fast = true;
+    machine.submit(plan);
+    let running = machine.register("w", 2);
+    let applied = machine.report(failure(&running[0], FailureKind::TestFailed));
+    let cancel =
+        Event::TaskCancelRequested { worker: worker("w"), run: run_id(1), node: node("b"), epoch: running[1].epoch };
+    assert!(applied.events.contains(&cancel));
+    assert_eq!(machine.task(1, "c"), TaskState::Skipped);
+    assert_eq!(machine.task(1, "d"), TaskState::UpstreamFailed);
+    assert_eq!(machine.state.run(&run_id(1)).unwrap().state, RunState::Stopping(StopCause::FailFast));
+    let applied = machine.report(canceled(&running[1]));
+    let counts = Counts { total: 4, failed: 1, upstream_failed: 1, skipped: 1, canceled: 1, ..Counts::default() };
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Failed, counts };
+    assert_eq!(applied.events.last(), Some(&finished));
+}
+
+#[test]
+fn a_canceled_run_ends_when_its_attempts_have() {
+    let mut machine = Machine::default();
+    machine.submit(plan(1, &[("a", &[]), ("b", &[]), ("c", &[0])]));
+    let running = machine.register("w", 2);
+    machine.cancel(1);
+    assert_eq!(machine.task(1, "c"), TaskState::Canceled);
+    // Asked again, it is not asked twice.
+    assert_eq!(machine.cancel(1).events, []);
+    // One attempt finished before the word reached it: what is published stays published.
+    machine.report(success(&running[0]));
+    assert_eq!(machine.task(1, "a"), TaskState::Success);
+    let applied = machine.report(failure(&running[1], FailureKind::Transient));
+    let counts = Counts { total: 3, success: 1, canceled: 2, ..Counts::default() };
+    let outcome = RunOutcome::Canceled(CancelCause::Request);
+    assert_eq!(applied.events.last(), Some(&Event::RunFinished { run: run_id(1), outcome, counts }));
+    assert_eq!(rejected(&machine.cancel(1)), format!("run {} has finished", run_id(1)));
+    assert_eq!(rejected(&machine.cancel(9)), format!("run {} does not exist", run_id(9)));
+}
+
+#[test]
+fn a_lost_worker_loses_its_attempts_to_others() {
+    let mut machine = Machine::default();
+    machine.submit(plan(1, &[("a", &[])]));
+    machine.register("w", 1);
+    machine.register("v", 1);
+    let applied = machine.apply(Command::LoseWorker { worker: worker("w") });
+    assert_eq!(assigned(&applied), [assignment(1, "a", 2, 4)]);
+    assert_eq!(rejected(&machine.apply(Command::LoseWorker { worker: worker("w") })), "worker w is not registered");
+    machine.apply(Command::LoseWorker { worker: worker("v") });
+    assert_eq!(machine.task(1, "a"), TaskState::Ready);
+    machine.register("u", 1);
+    let last = machine.apply(Command::LoseWorker { worker: worker("u") });
+    // The policy's third attempt was the last.
+    assert_eq!(machine.task(1, "a"), TaskState::Failed(FailureKind::WorkerLost));
+    let counts = Counts { total: 1, failed: 1, ..Counts::default() };
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Failed, counts };
+    assert_eq!(last.events.last(), Some(&finished));
+}
+
+#[test]
+fn a_worker_that_returns_gets_what_it_missed_and_drops_what_is_stale() {
+    let mut machine = Machine::default();
+    machine.submit(plan(1, &[("a", &[]), ("b", &[])]));
+    let owned = machine.register("w", 2);
+    let stale = Assignment { epoch: Epoch(1), ..owned[1].clone() };
+    let running = vec![owned[0].clone(), stale.clone()];
+    let applied = machine.apply(Command::RegisterWorker { worker: worker("w"), slots: 2, running });
+    assert_eq!(applied.reply, Reply::Registered { missing: vec![owned[1].clone()], stale: vec![stale] });
+}
+
+#[test]
+fn a_draining_worker_takes_nothing_new() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let first = machine.submit(plan(1, &[("a", &[]), ("b", &[0])]));
+    let applied = machine.apply(Command::DrainWorker { worker: worker("w") });
+    assert_eq!(applied.events, [Event::WorkerDraining { worker: worker("w") }]);
+    assert_eq!(machine.succeed(&first[0]), []);
+    assert_eq!(names(&machine.register("v", 1)), ["b"]);
+    assert_eq!(rejected(&machine.apply(Command::DrainWorker { worker: worker("x") })), "worker x is not registered");
+}
+
+#[test]
+fn a_retried_run_does_again_what_did_not_succeed_under_higher_epochs() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let first = machine.submit(plan(1, &[("a", &[]), ("b", &[0]), ("c", &[1])]));
+    let second = machine.succeed(&first[0]);
+    assert_eq!(rejected(&machine.retry(1)), format!("run {} has not finished", run_id(1)));
+    machine.report(failure(&second[0], FailureKind::User));
+    let applied = machine.retry(1);
+    assert_eq!(applied.reply, Reply::Retried { tasks: 2 });
+    let again = assignment(1, "b", 2, machine.state.applied());
+    let assigned = Event::TaskAssigned { worker: worker("w"), assignment: again.clone() };
+    assert_eq!(applied.events, [Event::RunRetried { run: run_id(1), tasks: 2 }, assigned]);
+    assert_eq!(machine.state.run(&run_id(1)).unwrap().manifest_digest, "m2");
+    let last = machine.succeed(&again);
+    machine.succeed(&last[0]);
+    assert_eq!(rejected(&machine.retry(1)), format!("every task of run {} succeeded", run_id(1)));
+}
+
+#[test]
+fn only_finished_runs_are_forgotten() {
+    let mut machine = Machine::default();
+    machine.submit(plan(1, &[]));
+    machine.submit(plan(2, &[("a", &[])]));
+    let applied = machine.apply(Command::RemoveRuns { runs: vec![run_id(1), run_id(2), run_id(3)] });
+    assert_eq!(
+        (applied.reply, applied.events),
+        (Reply::Removed { runs: 1 }, vec![Event::RunRemoved { run: run_id(1) }])
+    );
+    assert_eq!(machine.state.run_of(&plan(1, &[]).request), None);
+    assert_eq!(machine.state.run_of(&plan(2, &[]).request), Some(run_id(2)));
+}
+
+#[test]
+fn the_state_keeps_the_latest_time_when_a_clock_steps_back() {
+    let mut machine = Machine { now: Timestamp(50), ..Machine::default() };
+    machine.submit(plan(1, &[]));
+    machine.now = Timestamp(20);
+    machine.submit(plan(2, &[]));
+    assert_eq!(machine.state.at(), Timestamp(50));
+    assert_eq!(machine.state.run(&run_id(2)).unwrap().submitted_at, Timestamp(50));
+}

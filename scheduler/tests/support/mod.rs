@@ -1,0 +1,171 @@
+//! Plans, reports and a state with an index and a clock of its own, for tests of the core.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use common::diagnostic::Code;
+use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
+use common::table::Response;
+use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport, TaskState};
+use common::{Attempt, Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
+use scheduler::state::invariants::{self, Watch};
+use scheduler::state::{Applied, CancelCause, Command, Event, Reply, State, Submission};
+
+pub fn run_id(number: u64) -> RunId {
+    RunId(uuid::Uuid::from_u64_pair(0, number))
+}
+
+pub fn worker(name: &str) -> WorkerId {
+    WorkerId(name.into())
+}
+
+pub fn node(name: &str) -> NodeId {
+    NodeId::new(format!("model.shop.{name}"))
+}
+
+/// A plan of `(name, upstreams)`; every task has priority 1.
+pub fn plan(run: u64, tasks: &[(&str, &[u32])]) -> RunPlan {
+    let task = |(name, upstreams): &(&str, &[u32])| PlannedTask {
+        node: node(name),
+        upstreams: upstreams.to_vec(),
+        priority: 1,
+        pools: vec![],
+    };
+    RunPlan {
+        run: run_id(run),
+        request: RequestId(format!("request-{run}").into()),
+        tasks: tasks.iter().map(task).collect(),
+        pools: BTreeMap::new(),
+        fail_fast: false,
+        retry: RetryPolicy { attempts_max: 3, backoff_initial_ms: 100, backoff_max_ms: 1_000 },
+    }
+}
+
+pub fn options() -> RunOptions {
+    let vars = serde_json::json!({ "start_date": "2024-05-01", "limits": [1, 2.5, null] });
+    RunOptions {
+        verb: Verb::Build,
+        full_refresh: false,
+        fail_fast: false,
+        store_failures: false,
+        empty: false,
+        vars: vars.as_object().unwrap().clone(),
+    }
+}
+
+pub fn submit(plan: RunPlan) -> Command {
+    Command::SubmitRun(Box::new(Submission { plan, options: options(), manifest_digest: "m1".to_owned() }))
+}
+
+pub fn result(status: NodeStatus) -> NodeResult {
+    NodeResult {
+        status,
+        thread: "Thread-1".to_owned(),
+        compile_started_at: Timestamp(1_000),
+        compile_completed_at: Timestamp(2_000),
+        execute_started_at: Timestamp(2_000),
+        execute_completed_at: Timestamp(251_000),
+        message: Some("SELECT 3".to_owned()),
+        failures: None,
+        response: Response { message: "SELECT 3".to_owned(), code: Some("SELECT".to_owned()), rows_affected: Some(3) },
+        relation_name: Some("\"shop\".\"main\".\"orders\"".to_owned()),
+        compiled_code: None,
+    }
+}
+
+pub fn success(of: &Assignment) -> TaskReport {
+    report(of, TaskOutcome::Success, NodeStatus::Success)
+}
+
+pub fn failure(of: &Assignment, kind: FailureKind) -> TaskReport {
+    let outcome = TaskOutcome::Failure { kind, code: Code::SqlError, message: "no such column".to_owned() };
+    report(of, outcome, NodeStatus::Error)
+}
+
+pub fn canceled(of: &Assignment) -> TaskReport {
+    report(of, TaskOutcome::Canceled, NodeStatus::Skipped)
+}
+
+fn report(of: &Assignment, outcome: TaskOutcome, status: NodeStatus) -> TaskReport {
+    let Assignment { run, node, attempt, epoch } = of.clone();
+    TaskReport { run, node, attempt, epoch, outcome, result: result(status) }
+}
+
+/// A state machine that checks every invariant after every command.
+#[derive(Default)]
+pub struct Machine {
+    pub state: State,
+    pub watch: Watch,
+    pub now: Timestamp,
+}
+
+impl Machine {
+    pub fn apply(&mut self, command: Command) -> Applied {
+        let applied = self.state.apply(self.state.applied() + 1, self.now, command);
+        for event in &applied.events {
+            if let Event::TaskAssigned { assignment, .. } = event {
+                self.watch.assigned(assignment.run, &assignment.node, assignment.epoch).unwrap();
+            }
+        }
+        self.watch.observe(&self.state).unwrap();
+        invariants::check(&self.state).unwrap();
+        applied
+    }
+
+    pub fn advance(&mut self, by: Duration) {
+        self.now = self.now.plus(by);
+    }
+
+    pub fn register(&mut self, name: &str, slots: u32) -> Vec<Assignment> {
+        assigned(&self.apply(Command::RegisterWorker { worker: worker(name), slots, running: vec![] }))
+    }
+
+    pub fn submit(&mut self, plan: RunPlan) -> Vec<Assignment> {
+        assigned(&self.apply(submit(plan)))
+    }
+
+    pub fn report(&mut self, report: TaskReport) -> Applied {
+        self.apply(Command::ReportTasks { reports: vec![report] })
+    }
+
+    pub fn succeed(&mut self, of: &Assignment) -> Vec<Assignment> {
+        assigned(&self.report(success(of)))
+    }
+
+    pub fn cancel(&mut self, run: u64) -> Applied {
+        self.apply(Command::CancelRun { run: run_id(run), cause: CancelCause::Request })
+    }
+
+    pub fn retry(&mut self, run: u64) -> Applied {
+        self.apply(Command::RetryRun { run: run_id(run), manifest_digest: "m2".to_owned() })
+    }
+
+    pub fn task(&self, run: u64, name: &str) -> TaskState {
+        self.state.run(&run_id(run)).unwrap().task(&node(name)).unwrap().state.clone()
+    }
+}
+
+/// What an apply handed out.
+pub fn assigned(applied: &Applied) -> Vec<Assignment> {
+    let assigned = applied.events.iter().filter_map(|event| match event {
+        Event::TaskAssigned { assignment, .. } => Some(assignment.clone()),
+        _ => None,
+    });
+    assigned.collect()
+}
+
+pub fn names(assignments: &[Assignment]) -> Vec<&str> {
+    assignments.iter().map(|assignment| assignment.node.as_str().rsplit('.').next().unwrap()).collect()
+}
+
+pub fn assignment(run: u64, name: &str, attempt: u32, epoch: u64) -> Assignment {
+    Assignment { run: run_id(run), node: node(name), attempt: Attempt(attempt), epoch: Epoch(epoch) }
+}
+
+pub fn rejected(applied: &Applied) -> String {
+    match &applied.reply {
+        Reply::Rejected(rejection) => rejection.to_string(),
+        reply => panic!("not rejected: {reply:?}"),
+    }
+}
