@@ -39,8 +39,9 @@ pub struct Diagnostic {
 /// Declares the codes once: identifier, text and one-line title stay together.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $title:literal;)*) => {
-        /// The stable code of a finding or failure. `docs/errors/` has a page for each.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        /// The stable code of a finding or failure. `docs/errors/` has a page for each. It is written as its text, since logs
+        /// outlive the order of this list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $($(#[$doc])* $name),* }
 
         impl Code {
@@ -106,6 +107,20 @@ codes! {
     NothingToRetry = "K3003", "There is no run to retry";
     Io = "K3004", "A file or folder cannot be written";
     Usage = "K3005", "The command line cannot be understood";
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    /// A code that only a newer version knows reads as [`Code::Internal`].
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(Self::ALL.iter().copied().find(|code| code.as_str() == text).unwrap_or(Self::Internal))
+    }
 }
 
 impl fmt::Display for Code {

@@ -1,4 +1,5 @@
 //! The state machine, command by command: exact replies and events.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and talk")]
 
 mod support;
 

@@ -21,13 +21,16 @@ const INTAKE_MAX: usize = 1_024;
 /// The worker's end of a session.
 pub type Session = (tokio::sync::mpsc::Sender<WorkerMessage>, tokio::sync::mpsc::Receiver<LeaderMessage>);
 
+/// Asked of the state, answered over a channel of its own.
+pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
+
 /// What reaches the leader's thread.
 pub(super) enum Input {
     Connect(SessionId, tokio::sync::mpsc::Sender<LeaderMessage>),
     Message(SessionId, WorkerMessage),
     Disconnect(SessionId),
     Propose(Vec<Command>, SyncSender<Result<Vec<Reply>, Error>>),
-    Read(Box<dyn FnOnce(&State) + Send>),
+    Read(Question),
     Subscribe(RunId, Sender<Update>),
     Shutdown,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::RunId;
 use common::session::LeaderMessage;
 
-use super::handle::{Input, Shared};
+use super::handle::{Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
 use crate::leader::{Leader, SessionId, Ticket};
 use crate::state::{CancelCause, Command, Reply, State};
@@ -115,7 +115,7 @@ impl Shell {
         next.unwrap_or(TICK_MAX).min(TICK_MAX)
     }
 
-    fn take(&mut self, input: Input, questions: &mut Vec<Box<dyn FnOnce(&State) + Send>>) {
+    fn take(&mut self, input: Input, questions: &mut Vec<Question>) {
         match input {
             Input::Connect(session, outbox) => {
                 self.outboxes.insert(session, outbox);

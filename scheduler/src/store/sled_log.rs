@@ -73,7 +73,7 @@ impl SledLog {
             None => 0,
         };
         let (mut last, mut entries) = (None, 0);
-        self.scan(0, &mut |index, bytes| {
+        self.scan(0, |index, bytes| {
             let frame = codec::open_entry(index, bytes).map_err(|damage| self.damaged(index, damage))?;
             let follows = match last {
                 Some(last) => frame.number == last,
@@ -92,7 +92,7 @@ impl SledLog {
     }
 
     /// Puts the chunks of each entry together.
-    fn scan(&self, from: u64, visit: &mut dyn FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    fn scan(&self, from: u64, mut visit: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
         let mut current: Option<(u64, Vec<u8>)> = None;
         for item in self.db.range(key(from, 0)..) {
             let (key, value) = item.map_err(|source| self.sled(source))?;
@@ -187,7 +187,7 @@ impl Log for SledLog {
     }
 
     fn read(&self, index: u64, visit: &mut dyn FnMut(Entry)) -> Result<(), Error> {
-        self.scan(index, &mut |index, bytes| {
+        self.scan(index, |index, bytes| {
             let (entry, _) = codec::decode_entry(index, bytes).map_err(|damage| self.damaged(index, damage))?;
             visit(entry);
             Ok(())
