@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use super::error::Span;
 
+pub use super::compare::CompareOp;
+pub use super::ops::{BinaryOp, UnaryOp};
+
 pub type Body = Vec<Stmt>;
 
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub enum StmtKind {
         branches: Vec<(Expr, Body)>,
         otherwise: Body,
     },
-    For(Box<For>),
+    For(Arc<For>),
     /// `{% set target = value %}`
     Set {
         target: Target,
@@ -73,6 +76,8 @@ pub enum StmtKind {
     /// `include`, `import`, `from … import` or `extends`: dbt has no loader, so executing one is an error.
     Load {
         template: Expr,
+        /// The names that it would have defined.
+        names: Vec<Target>,
     },
     Break,
     Continue,
@@ -274,35 +279,6 @@ pub enum Literal {
     Str(Arc<str>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnaryOp {
-    Neg,
-    Pos,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BinaryOp {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    FloorDiv,
-    Mod,
-    Pow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CompareOp {
-    Eq,
-    Ne,
-    Lt,
-    LtEq,
-    Gt,
-    GtEq,
-    In,
-    NotIn,
-}
-
 impl Expr {
     /// The text of a string literal.
     pub fn as_str(&self) -> Option<&Arc<str>> {
@@ -311,4 +287,20 @@ impl Expr {
             _ => None,
         }
     }
+}
+
+/// All macros of a body, those inside macros included, in jinja2's order (outer first). Bodies of call blocks are none.
+pub(super) fn macros_within(body: &[Stmt]) -> Vec<Arc<Macro>> {
+    struct Finder(Vec<Arc<Macro>>);
+    impl super::visit::Visitor for Finder {
+        fn stmt(&mut self, stmt: &Stmt) {
+            if let StmtKind::Macro(node) = &stmt.kind {
+                self.0.push(node.clone());
+            }
+            super::visit::walk_stmt(self, stmt);
+        }
+    }
+    let mut finder = Finder(Vec::new());
+    super::visit::walk_body(&mut finder, body);
+    finder.0
 }

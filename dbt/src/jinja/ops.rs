@@ -53,8 +53,8 @@ impl BinaryOp {
 /// The prefix operators except `not`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnaryOp {
-    Negative,
-    Positive,
+    Neg,
+    Pos,
 }
 
 /// Elements of one string or list that an operator may build.
@@ -91,7 +91,7 @@ pub fn binary(op: BinaryOp, left: &Value, right: &Value) -> Result<Value> {
 
 /// `-x`, `+x`
 pub fn unary(op: UnaryOp, value: &Value) -> Result<Value> {
-    let negative = op == UnaryOp::Negative;
+    let negative = op == UnaryOp::Neg;
     match value {
         Value::Undefined(undefined) => Err(undefined.error()),
         Value::Bool(_) | Value::Int(_) | Value::BigInt(_) => {

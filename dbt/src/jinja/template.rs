@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ast::{Body, Frame};
-use super::error::Error;
-use super::parser;
+use super::binding::Defect;
+use super::error::{Error, ErrorKind};
+use super::parser::{self, Parsed};
 
 /// A template, or one block of a file, ready to be rendered any number of times on any thread.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Template {
     pub source: Arc<str>,
     pub body: Body,
     pub frame: Frame,
+    /// What jinja2 refuses only when the template is used, such as an unknown filter.
+    pub defect: Option<Defect>,
 }
 
 impl Template {
@@ -27,11 +30,20 @@ impl Template {
     /// Parses a part of a file as a template of its own, with spans that count from the start of the file.
     pub fn parse_range(name: Arc<str>, source: Arc<str>, range: Range<usize>) -> Result<Arc<Self>, Box<Error>> {
         match parser::parse(&source, range) {
-            Ok((body, frame)) => Ok(Arc::new(Self { name, source, body, frame })),
+            Ok(Parsed { body, frame, defect }) => Ok(Arc::new(Self { name, source, body, frame, defect })),
             Err(mut error) => {
                 error.template = Some(name);
                 Err(error)
             }
         }
+    }
+
+    /// The error of using a template that has a defect.
+    pub fn check(&self) -> Result<(), Box<Error>> {
+        let Some(defect) = &self.defect else { return Ok(()) };
+        let mut error = Error::new(ErrorKind::Syntax, defect.message.clone());
+        error.span = Some(defect.span);
+        error.template = Some(self.name.clone());
+        Err(error)
     }
 }

@@ -22,7 +22,7 @@ impl<'t> Visitor<'_, 't> {
     fn stmt(&mut self, stmt: &'t Stmt) {
         match &stmt.kind {
             StmtKind::Data(_) | StmtKind::Break | StmtKind::Continue => {}
-            StmtKind::Output(expr) | StmtKind::Do(expr) | StmtKind::Load { template: expr } => self.expr(expr),
+            StmtKind::Output(expr) | StmtKind::Do(expr) | StmtKind::Load { template: expr, .. } => self.expr(expr),
             StmtKind::If { branches, otherwise } => {
                 for (test, body) in branches {
                     self.expr(test);

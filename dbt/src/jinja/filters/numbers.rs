@@ -19,7 +19,7 @@ pub fn abs(_interpreter: &mut Interpreter, value: Value, args: Args) -> Result<V
         }
         Value::Float(number) => Ok(Value::Float(number.abs())),
         Value::Decimal(number) => Ok(Value::Decimal(number.abs())),
-        Value::Object(_) => unary(UnaryOp::Negative, &value),
+        Value::Object(_) => unary(UnaryOp::Neg, &value),
         Value::Undefined(undefined) => Err(undefined.error()),
         _ => Err(type_error(format!("bad operand type for abs(): '{}'", value.type_name()))),
     }

@@ -1,0 +1,73 @@
+//! `namespace()`: the one value whose attributes a template can assign.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::Interpreter;
+use super::access;
+use super::arguments::{Args, type_error};
+use super::error::{Error, ErrorKind, Result};
+use super::value::{Dict, Key, Object, Value};
+
+/// Attributes by name, in the order they were set.
+pub struct Namespace {
+    attributes: RefCell<Dict>,
+}
+
+/// `namespace(mapping_or_pairs, **attributes)`
+pub fn namespace(interpreter: &mut Interpreter, args: Args) -> Result<Value> {
+    if args.positional.len() > 1 {
+        let given = args.positional.len();
+        return Err(type_error(format!("dict expected at most 1 argument, got {given}")));
+    }
+    let mut attributes = Dict::new();
+    match args.positional.first() {
+        None => {}
+        Some(Value::Dict(dict)) => {
+            attributes.extend(dict.borrow().iter().map(|(key, value)| (key.clone(), value.clone())))
+        }
+        Some(pairs) => {
+            for (index, pair) in access::iterate(interpreter, pairs)?.iter().enumerate() {
+                let pair = access::iterate(interpreter, pair)?;
+                let [key, value] = <[Value; 2]>::try_from(pair).map_err(|pair| {
+                    let length = pair.len();
+                    let message =
+                        format!("dictionary update sequence element #{index} has length {length}; 2 is required");
+                    Error::new(ErrorKind::Value, message)
+                })?;
+                attributes.insert(Key::new(key)?, value);
+            }
+        }
+    }
+    attributes.extend(args.keyword.into_iter().map(|(name, value)| (Key::str(name), value)));
+    Ok(Value::object(Namespace { attributes: RefCell::new(attributes) }))
+}
+
+impl Object for Namespace {
+    fn type_name(&self) -> &'static str {
+        "Namespace"
+    }
+
+    fn to_str(&self) -> String {
+        format!("<Namespace {}>", Value::dict(self.attributes.borrow().clone()).repr())
+    }
+
+    fn get_attr(self: Rc<Self>, _interpreter: &mut Interpreter, name: &str) -> Result<Option<Value>> {
+        Ok(self.attributes.borrow().get(name).cloned())
+    }
+
+    fn set_attr(&self, name: &str, value: Value) -> Result<()> {
+        self.attributes.borrow_mut().insert(Key::str(name), value);
+        Ok(())
+    }
+
+    fn call_method(self: Rc<Self>, interpreter: &mut Interpreter, name: &str, args: Args) -> Result<Value> {
+        let callee = access::get_attr(interpreter, &Value::Object(self), name)?;
+        access::call(interpreter, &callee, args)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
