@@ -1,0 +1,5 @@
+//! Tasks from assignment to report, over real warehouses.
+
+mod seeds;
+mod session;
+mod support;

@@ -1,0 +1,243 @@
+//! A small project in memory, and its run over a real warehouse.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use common::manifest::{Checksum, DependsOn, Manifest, Node, PackageSettings, ResourceType, TestInfo};
+use common::node_config::{Materialization, NodeConfig};
+use common::relation::Quoting;
+use common::run::{RunOptions, Verb};
+use common::table::Datum;
+use common::target::{self, AdapterType, Target};
+use common::task::{Assignment, TaskOutcome, TaskReport};
+use common::{Attempt, Epoch, JsonMap, NodeId, RunId};
+use dbt::compile::{Compiler, Invocation};
+use indexmap::IndexMap;
+use worker::adapter::Adapter;
+use worker::warehouse::{self, Connection, Warehouse};
+use worker::{Artifacts, Run};
+
+/// Nodes by name; `ids` are `model.p.<name>` and so on.
+pub struct Project {
+    folder: tempfile::TempDir,
+    nodes: BTreeMap<NodeId, Node>,
+}
+
+impl Project {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), nodes: BTreeMap::new() }
+    }
+
+    pub fn model(&mut self, name: &str, materialized: &str, sql: &str) -> &mut Node {
+        let node = self.add(ResourceType::Model, name, &format!("models/{name}.sql"), sql);
+        node.config.materialized = Materialization::from(materialized.to_owned());
+        node
+    }
+
+    pub fn data_test(&mut self, name: &str, sql: &str) -> &mut Node {
+        let node = self.add(ResourceType::Test, name, &format!("tests/{name}.sql"), sql);
+        node.config.materialized = Materialization::Test;
+        node.test = Some(TestInfo { metadata: None, column_name: None, attached_node: None, file_key_name: None });
+        node.schema = "main_dbt_test__audit".to_owned();
+        node
+    }
+
+    pub fn seed(&mut self, name: &str, csv: &str) -> &mut Node {
+        let path = format!("seeds/{name}.csv");
+        self.write(&path, csv);
+        let node = self.add(ResourceType::Seed, name, &path, "");
+        node.config.materialized = Materialization::Seed;
+        node
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn node(&mut self, name: &str) -> &mut Node {
+        self.nodes.values_mut().find(|node| node.name == name).unwrap()
+    }
+
+    fn add(&mut self, resource_type: ResourceType, name: &str, path: &str, sql: &str) -> &mut Node {
+        let id = NodeId::from(format!("{resource_type}.p.{name}"));
+        let node = Node {
+            unique_id: id.clone(),
+            name: name.to_owned(),
+            resource_type,
+            package_name: "p".to_owned(),
+            path: path.split_once('/').unwrap().1.to_owned(),
+            original_file_path: path.to_owned(),
+            fqn: vec!["p".to_owned(), name.to_owned()],
+            database: String::new(),
+            schema: "main".to_owned(),
+            alias: name.to_owned(),
+            relation_name: None,
+            checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
+            config: NodeConfig::default(),
+            unrendered_config: JsonMap::new(),
+            config_call_dict: JsonMap::new(),
+            description: String::new(),
+            columns: IndexMap::new(),
+            patch_path: None,
+            raw_code: sql.to_owned(),
+            raw_code_line: 1,
+            refs: Vec::new(),
+            sources: Vec::new(),
+            depends_on: DependsOn::default(),
+            doc_blocks: Vec::new(),
+            model: None,
+            test: None,
+            hook_index: None,
+            tags: Vec::new(),
+        };
+        self.nodes.entry(id).or_insert(node)
+    }
+
+    /// A run of this project as it is now.
+    pub fn run(&self, place: &Place, configure: impl FnOnce(&mut RunOptions)) -> Run {
+        let mut nodes = self.nodes.clone();
+        for node in nodes.values_mut() {
+            node.database.clone_from(&place.target.database);
+        }
+        let settings = PackageSettings { name: "p".to_owned(), ..PackageSettings::default() };
+        let manifest = Manifest {
+            project_name: "p".to_owned(),
+            project_id: String::new(),
+            adapter_type: place.target.adapter_type,
+            quoting: Quoting::default(),
+            nodes,
+            sources: BTreeMap::new(),
+            exposures: BTreeMap::new(),
+            macros: BTreeMap::new(),
+            docs: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            disabled: BTreeMap::new(),
+            disabled_sources: BTreeMap::new(),
+            selectors: IndexMap::new(),
+            packages: [("p".to_owned(), settings)].into_iter().collect(),
+            dispatch: BTreeMap::new(),
+            query_comment: None,
+        };
+        let mut options = RunOptions {
+            verb: Verb::Build,
+            full_refresh: false,
+            fail_fast: false,
+            store_failures: false,
+            empty: false,
+            vars: JsonMap::new(),
+        };
+        configure(&mut options);
+        let invocation = Invocation { full_refresh: options.full_refresh, ..Invocation::default() };
+        let compiler = Compiler::new(Arc::new(manifest), place.target.clone(), invocation);
+        let target_path = self.target_path();
+        Run::new(
+            compiler,
+            options,
+            place.target.clone(),
+            self.folder.path().to_owned(),
+            Artifacts::Write { target_path },
+        )
+    }
+
+    pub fn target_path(&self) -> PathBuf {
+        self.folder.path().join("target")
+    }
+}
+
+/// A warehouse of its own for one test.
+pub struct Place {
+    pub warehouse: Arc<dyn Warehouse>,
+    pub target: Target,
+    _folder: Option<tempfile::TempDir>,
+}
+
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+impl Place {
+    pub fn duckdb() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db.duckdb");
+        let settings = serde_json::json!({"path": path, "library": testing::duckdb_library()});
+        let connection =
+            target::Connection { adapter_type: AdapterType::Duckdb, settings: settings.as_object().unwrap().clone() };
+        Self::open(&connection, "db", Some(folder))
+    }
+
+    fn open(connection: &target::Connection, database: &str, folder: Option<tempfile::TempDir>) -> Self {
+        let target = Target {
+            profile_name: "p".to_owned(),
+            name: "dev".to_owned(),
+            adapter_type: connection.adapter_type,
+            database: database.to_owned(),
+            schema: "main".to_owned(),
+            threads: 2,
+            extra: JsonMap::new(),
+        };
+        Self { warehouse: warehouse::open(connection, "test").unwrap(), target, _folder: folder }
+    }
+
+    pub fn connect(&self) -> Box<dyn Connection> {
+        self.warehouse.connect().unwrap()
+    }
+
+    /// Rows of a query, each cell as text.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let table = self.connect().query(sql).unwrap().1;
+        table.rows.iter().map(|row| row.iter().map(cell).collect()).collect()
+    }
+
+    /// `name type` of each column.
+    pub fn columns(&self, name: &str) -> Vec<String> {
+        let relation = common::Relation::new(&self.target.database, "main", name);
+        let columns = self.connect().columns(&relation).unwrap();
+        columns.into_iter().map(|column| format!("{} {}", column.name, column.data_type)).collect()
+    }
+
+    /// One attempt, the first at its task.
+    pub fn execute(&self, run: &Run, id: &str) -> TaskReport {
+        self.attempt(run, &assignment(RunId(uuid::Uuid::now_v7()), id, 1))
+    }
+
+    pub fn attempt(&self, run: &Run, assignment: &Assignment) -> TaskReport {
+        let adapter = Adapter::new(self.warehouse.adapter_type(), self.connect());
+        worker::execute(assignment, run, &adapter, "Thread-1")
+    }
+
+    /// An attempt that must succeed; its message.
+    #[track_caller]
+    pub fn build(&self, run: &Run, id: &str) -> String {
+        let report = self.execute(run, id);
+        assert_eq!(report.outcome, TaskOutcome::Success, "{id}");
+        report.result.message.unwrap_or_default()
+    }
+}
+
+/// With an epoch that no other assignment has.
+pub fn assignment(run: RunId, id: &str, attempt: u32) -> Assignment {
+    Assignment {
+        run,
+        node: NodeId::from(id),
+        attempt: Attempt(attempt),
+        epoch: Epoch(EPOCH.fetch_add(1, Ordering::Relaxed)),
+    }
+}
+
+fn cell(datum: &Datum) -> String {
+    match datum {
+        Datum::Null => "NULL".to_owned(),
+        Datum::Bool(value) => value.to_string(),
+        Datum::Int(value) => value.to_string(),
+        Datum::Float(value) => value.to_string(),
+        Datum::Bytes(bytes) => format!("{bytes:?}"),
+        Datum::Decimal(text)
+        | Datum::Text(text)
+        | Datum::Date(text)
+        | Datum::Time(text)
+        | Datum::Timestamp(text)
+        | Datum::Other(text) => text.clone(),
+    }
+}
