@@ -1,6 +1,7 @@
 //! Developer commands. Each needs cargo and nothing else that is not named in its own help.
 #![expect(clippy::print_stdout, reason = "a developer's tool talks on its standard output")]
 
+mod conformance;
 mod demo;
 mod duckdb;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Demo),
     /// Write a day of raw data for examples/smartpizza
     Smartpizza(smartpizza::Generate),
+    /// Build the fixture projects with dbt-core and with Kontiki, and compare
+    Conformance(conformance::Conformance),
     /// Fetch the DuckDB library (npm) into target/duckdb unless it is there
     Duckdb,
 }
@@ -40,6 +43,7 @@ fn main() -> Result<()> {
         Command::Fix => verify::fix(),
         Command::Demo(demo) => demo::demo(&demo),
         Command::Smartpizza(generate) => smartpizza::generate(&generate),
+        Command::Conformance(conformance) => conformance::conformance(&conformance),
         Command::Duckdb => {
             println!("{}", duckdb::library()?.display());
             Ok(())

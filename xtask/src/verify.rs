@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::duckdb;
+use crate::{conformance, duckdb};
 use crate::run::{cargo, run};
 
 #[derive(Args)]
@@ -19,11 +19,15 @@ pub fn verify() -> Result<()> {
     run(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-pub fn test(_test: &Test) -> Result<()> {
+pub fn test(test: &Test) -> Result<()> {
     let library = duckdb::library()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
-    run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))
+    run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))?;
+    if !test.no_conformance {
+        conformance::conformance(&conformance::Conformance::default())?;
+    }
+    Ok(())
 }
 
 pub fn fix() -> Result<()> {
