@@ -5,13 +5,14 @@
 //! variables that templates read.
 
 pub mod adapter;
+pub mod artifacts;
 pub mod builtin;
 pub mod compile;
 pub mod context;
 pub mod files;
 pub mod jinja;
-pub mod parse;
 pub mod packages;
+pub mod parse;
 pub mod profile;
 pub mod project;
 pub mod properties;

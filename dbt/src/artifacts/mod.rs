@@ -1,0 +1,60 @@
+//! The files that tools read after a run: `manifest.json` (v12) and `run_results.json` (v6).
+//!
+//! Source: the JSON schemas at schemas.getdbt.com; names, nulls and order of keys as dbt-core 1.11 writes them. Invariant: a file
+//! appears under its name only when it is complete.
+
+mod config;
+mod manifest;
+mod node;
+mod run_results;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use common::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+pub use config::config;
+pub use manifest::manifest;
+pub use node::{exposure, node, source};
+pub use run_results::{NodeOutcome, RunResults, read_statuses, run_results};
+
+use crate::project::DBT_VERSION;
+
+/// What stands in every artifact's `metadata`.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    pub generated_at: Timestamp,
+    pub invocation_id: String,
+    pub invocation_started_at: Timestamp,
+    /// Variables whose names begin with `DBT_ENV_CUSTOM_ENV_`, without that prefix.
+    pub env: std::collections::BTreeMap<String, String>,
+}
+
+impl Metadata {
+    fn to_json(&self, schema: &str) -> common::Json {
+        json!({
+            "dbt_schema_version": format!("https://schemas.getdbt.com/dbt/{schema}.json"),
+            "dbt_version": DBT_VERSION,
+            "generated_at": self.generated_at.to_iso(),
+            "invocation_id": self.invocation_id,
+            "invocation_started_at": self.invocation_started_at.to_iso(),
+            "env": self.env,
+        })
+    }
+}
+
+/// Writes an artifact, through a file beside it that takes its name at the end.
+pub fn write(path: &Path, artifact: &impl Serialize) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let partial = path.with_extension("json.partial");
+    let mut out = BufWriter::with_capacity(1 << 18, File::create(&partial)?);
+    serde_json::to_writer(&mut out, artifact)?;
+    out.flush()?;
+    drop(out);
+    std::fs::rename(partial, path)
+}

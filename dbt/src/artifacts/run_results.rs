@@ -1,0 +1,97 @@
+//! `run_results.json`, version 6.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::task::{NodeResult, NodeStatus};
+use common::{Json, JsonMap, NodeId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Metadata;
+
+/// What became of one node.
+pub struct NodeOutcome<'a> {
+    pub node: &'a NodeId,
+    pub result: &'a NodeResult,
+}
+
+/// A run as the artifact tells it.
+pub struct RunResults<'a> {
+    pub outcomes: Vec<NodeOutcome<'a>>,
+    pub elapsed_seconds: f64,
+    /// The command line, by dbt's names of the flags.
+    pub args: JsonMap,
+}
+
+pub fn run_results(results: &RunResults<'_>, metadata: &Metadata) -> impl Serialize {
+    json!({
+        "metadata": metadata.to_json("run-results/v6"),
+        "results": results.outcomes.iter().map(result).collect::<Vec<_>>(),
+        "elapsed_time": results.elapsed_seconds,
+        "args": results.args,
+    })
+}
+
+fn result(outcome: &NodeOutcome<'_>) -> Json {
+    let result = outcome.result;
+    let never = Timestamp::default();
+    let ran = result.compile_started_at != never;
+    let timing = if ran {
+        json!([
+            {
+                "name": "compile",
+                "started_at": result.compile_started_at.to_iso(),
+                "completed_at": result.compile_completed_at.to_iso(),
+            },
+            {
+                "name": "execute",
+                "started_at": result.execute_started_at.to_iso(),
+                "completed_at": result.execute_completed_at.to_iso(),
+            },
+        ])
+    } else {
+        json!([])
+    };
+    json!({
+        "status": result.status,
+        "timing": timing,
+        "thread_id": result.thread,
+        "execution_time": result.execute_completed_at.since(result.compile_started_at).as_secs_f64(),
+        "adapter_response": adapter_response(result),
+        "message": result.message,
+        "failures": result.failures,
+        "unique_id": outcome.node,
+        "compiled": result.compiled_code.is_some(),
+        "compiled_code": result.compiled_code,
+        "relation_name": result.relation_name,
+        "batch_results": null,
+    })
+}
+
+fn adapter_response(result: &NodeResult) -> Json {
+    let response = &result.response;
+    let mut out = JsonMap::new();
+    if !response.message.is_empty() {
+        out.insert("_message".to_owned(), json!(response.message));
+    }
+    if let Some(code) = &response.code {
+        out.insert("code".to_owned(), json!(code));
+    }
+    if let Some(rows) = response.rows_affected {
+        out.insert("rows_affected".to_owned(), json!(rows));
+    }
+    Json::Object(out)
+}
+
+/// The statuses that a `run_results.json` holds, by node, and the verb that wrote it; `None` where there is no such file or it is
+/// none.
+pub fn read_statuses(path: &Path) -> Option<(String, BTreeMap<NodeId, NodeStatus>)> {
+    let document: Json = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let verb = document["args"]["which"].as_str().unwrap_or("run").to_owned();
+    let statuses = document["results"].as_array()?.iter().filter_map(|result| {
+        let id = NodeId::from(result["unique_id"].as_str()?);
+        Some((id, serde_json::from_value(result["status"].clone()).ok()?))
+    });
+    Some((verb, statuses.collect()))
+}
