@@ -46,7 +46,10 @@ pub fn reconcile<'c>(
         OnSchemaChange::SyncAllColumns => {
             let mut statements = add_and_drop(dialect, relation, &difference.added, &difference.removed);
             statements.extend(
-                difference.retyped.iter().flat_map(|column| change_type(relation, &column.name, &column.data_type)),
+                difference
+                    .retyped
+                    .iter()
+                    .flat_map(|column| change_type(dialect, relation, &column.name, &column.data_type)),
             );
             statements
         }
@@ -54,14 +57,15 @@ pub fn reconcile<'c>(
     Ok((statements, new))
 }
 
-/// Text columns of the relation that are too short for the new rows grow, as dbt lets them.
+/// Text columns of a PostgreSQL relation that are too short for the new rows grow, as dbt lets them.
 pub fn widen(relation: &Relation, new: &[Column], existing: &[Column]) -> Vec<String> {
     existing
         .iter()
         .filter_map(|column| {
             let wanted = text_length(new.iter().find(|new| new.name == column.name)?)?;
-            (wanted > text_length(column)?)
-                .then(|| change_type(relation, &column.name, &format!("character varying({wanted})")))
+            (wanted > text_length(column)?).then(|| {
+                change_type(AdapterType::Postgres, relation, &column.name, &format!("character varying({wanted})"))
+            })
         })
         .flatten()
         .collect()
@@ -123,9 +127,13 @@ fn add_and_drop(dialect: AdapterType, relation: &Relation, added: &[Column], rem
     }
 }
 
-/// The new column goes to the end of the table, as it does with dbt.
-fn change_type(relation: &Relation, name: &str, data_type: &str) -> Vec<String> {
+/// On PostgreSQL the new column goes to the end of the table, as it does with dbt. DuckDB cannot commit those steps together (with
+/// dbt it fails there), but changes the type in place.
+fn change_type(dialect: AdapterType, relation: &Relation, name: &str, data_type: &str) -> Vec<String> {
     let column = quote_identifier(name);
+    if dialect == AdapterType::Duckdb {
+        return vec![format!("alter table {relation} alter column {column} type {data_type}")];
+    }
     let aside = quote_identifier(&format!("{name}__dbt_alter"));
     vec![
         format!("alter table {relation} add column {aside} {data_type}"),

@@ -1,5 +1,10 @@
 //! Tasks from assignment to report, over real warehouses.
 
+#![allow(clippy::unwrap_used)]
+
+mod builds;
+mod data_tests;
+mod readers;
 mod seeds;
 mod session;
 mod support;

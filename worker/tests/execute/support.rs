@@ -155,6 +155,11 @@ pub struct Place {
     _folder: Option<tempfile::TempDir>,
 }
 
+/// One place for each kind of warehouse.
+pub fn places() -> Vec<Place> {
+    vec![Place::duckdb()]
+}
+
 static EPOCH: AtomicU64 = AtomicU64::new(1);
 
 impl Place {
@@ -197,6 +202,30 @@ impl Place {
         columns.into_iter().map(|column| format!("{} {}", column.name, column.data_type)).collect()
     }
 
+    pub fn is_duckdb(&self) -> bool {
+        self.target.adapter_type == AdapterType::Duckdb
+    }
+
+    /// Names of what is in the schema of models.
+    pub fn relations(&self) -> Vec<String> {
+        let relations = self.relations_in("main");
+        relations.iter().map(|relation| relation.split(' ').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// `name type` of what is in a schema.
+    pub fn relations_in(&self, schema: &str) -> Vec<String> {
+        let relations = self.connect().list_relations(&self.target.database, schema).unwrap();
+        let mut names: Vec<String> = relations
+            .into_iter()
+            .map(|relation| {
+                let kind = relation.relation_type.map_or("unknown", common::RelationType::as_str);
+                format!("{} {kind}", relation.identifier.unwrap_or_default())
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
     /// One attempt, the first at its task.
     pub fn execute(&self, run: &Run, id: &str) -> TaskReport {
         self.attempt(run, &assignment(RunId(uuid::Uuid::now_v7()), id, 1))
@@ -226,7 +255,7 @@ pub fn assignment(run: RunId, id: &str, attempt: u32) -> Assignment {
     }
 }
 
-fn cell(datum: &Datum) -> String {
+pub fn cell(datum: &Datum) -> String {
     match datum {
         Datum::Null => "NULL".to_owned(),
         Datum::Bool(value) => value.to_string(),
