@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::project::Project;
 
-pub use contents::{TEXT_BYTES_MAX, read_text};
+pub use contents::{TEXT_BYTES_MAX, read_text, text_checksum};
 pub use kind::FileKind;
 
 /// The root project and its packages, root first.

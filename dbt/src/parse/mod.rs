@@ -1,4 +1,8 @@
 //! From a project's files to a `Manifest`: every node with its configuration, and every finding about the project.
+//!
+//! The steps, each over all packages: macros, then the files of nodes and the properties files (in parallel), then what properties
+//! say is applied to nodes, configs are layered and names generated, generic tests, sources and exposures are made, and names are
+//! resolved. Invariant: one broken file never hides the findings of another.
 
 pub mod calls;
 pub mod config;
@@ -7,3 +11,46 @@ pub mod extract;
 pub mod fqn;
 pub mod generic_test;
 pub mod python_text;
+
+mod data_tests;
+mod docs;
+mod draft;
+mod exposures;
+mod finish;
+mod job;
+mod macros;
+mod package;
+mod patch;
+mod properties_files;
+mod sources;
+mod strings;
+mod templates;
+
+use std::path::PathBuf;
+
+use common::target::Target;
+use common::{Diagnostic, Manifest};
+
+use crate::context::Invocation;
+use crate::files::ProjectFiles;
+
+/// What parsing needs besides files and target.
+#[derive(Clone, Default)]
+pub struct ParseOptions {
+    /// Variables, environment and flags, as templates see them.
+    pub invocation: Invocation,
+    /// Where results of earlier parses are kept; `None` with `--no-partial-parse` and where nothing may be written.
+    pub cache: Option<PathBuf>,
+}
+
+/// A parsed project. The manifest is complete only where no diagnostic is an error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub manifest: Manifest,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parses and resolves a project with its packages.
+pub fn parse(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Parsed {
+    job::run(files, target, options)
+}

@@ -1,0 +1,189 @@
+//! Doc blocks, and descriptions that use them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::diagnostic::{Code, Location};
+use common::manifest::{ColumnInfo, DocBlock, Manifest};
+use common::{Diagnostic, NodeId};
+
+use super::draft::{has_jinja, syntax_error};
+use super::job::Job;
+use crate::files::FileKind;
+use crate::jinja::Template;
+use crate::jinja::ast::{ExprKind, StmtKind};
+use crate::jinja::blocks::{self, BlockKind};
+use crate::resolve::place::Places;
+use crate::resolve::suggest;
+
+/// The `{% docs %}` blocks of all packages.
+pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId, DocBlock> {
+    let mut docs: BTreeMap<NodeId, DocBlock> = BTreeMap::new();
+    for package in &job.packages {
+        for file in package.files.of_kind(FileKind::Docs) {
+            let Ok(text) = file.text() else { continue };
+            let found = match blocks::extract(text, &[BlockKind::Docs]) {
+                Ok(found) => found,
+                Err(error) => {
+                    diagnostics.push(syntax_error(&error, &file.display_path, text, 1));
+                    continue;
+                }
+            };
+            for block in found {
+                let place = || Location::in_text(file.display_path.clone(), text, block.span.line, block.span.column);
+                let Some(name) = block.name else {
+                    let message = "a docs block needs a name";
+                    diagnostics.push(Diagnostic::error(Code::JinjaSyntax, message).at(place()));
+                    continue;
+                };
+                let doc = DocBlock {
+                    unique_id: NodeId::from(format!("doc.{}.{name}", package.name())),
+                    name: name.to_owned(),
+                    package_name: package.name().to_owned(),
+                    path: file.relative_path.clone(),
+                    original_file_path: file.path.clone(),
+                    contents: block.contents.trim().to_owned(),
+                };
+                if let Some(other) = docs.get(&doc.unique_id) {
+                    let message = format!(
+                        "dbt found two docs with the name \"{name}\": {} and {}",
+                        other.original_file_path, doc.original_file_path
+                    );
+                    diagnostics.push(Diagnostic::error(Code::DuplicateName, message).at(place()));
+                    continue;
+                }
+                docs.insert(doc.unique_id.clone(), doc);
+            }
+        }
+    }
+    docs
+}
+
+/// Renders `doc()` in every description of the manifest.
+pub fn render(manifest: &mut Manifest, places: &Places, diagnostics: &mut Vec<Diagnostic>) {
+    let docs = std::mem::take(&mut manifest.docs);
+    let mut renderer = Renderer { docs: &docs, root: manifest.project_name.clone(), places, diagnostics };
+    for node in manifest.nodes.values_mut() {
+        let subject = Subject { id: &node.unique_id, package: &node.package_name };
+        node.doc_blocks = renderer.text(subject, &mut node.description);
+        renderer.columns(subject, node.columns.values_mut());
+    }
+    for source in manifest.sources.values_mut() {
+        let subject = Subject { id: &source.unique_id, package: &source.package_name };
+        source.doc_blocks = renderer.text(subject, &mut source.description);
+        renderer.text(subject, &mut source.source_description);
+        renderer.columns(subject, source.columns.values_mut());
+    }
+    for exposure in manifest.exposures.values_mut() {
+        let subject = Subject { id: &exposure.unique_id, package: &exposure.package_name };
+        renderer.text(subject, &mut exposure.description);
+    }
+    for found in manifest.macros.values_mut() {
+        let subject = Subject { id: &found.unique_id, package: &found.package_name };
+        renderer.text(subject, &mut found.description);
+    }
+    manifest.docs = docs;
+}
+
+/// Whose description it is.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    id: &'a NodeId,
+    package: &'a str,
+}
+
+struct Renderer<'a> {
+    docs: &'a BTreeMap<NodeId, DocBlock>,
+    root: String,
+    places: &'a Places,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Renderer<'_> {
+    fn columns<'c>(&mut self, subject: Subject<'_>, columns: impl Iterator<Item = &'c mut ColumnInfo>) {
+        for column in columns {
+            column.doc_blocks = self.text(subject, &mut column.description);
+        }
+    }
+
+    /// Replaces the description by what it renders to; returns the doc blocks it uses.
+    fn text(&mut self, subject: Subject<'_>, description: &mut String) -> Vec<NodeId> {
+        if !has_jinja(description) {
+            return Vec::new();
+        }
+        let template = match Template::parse(Arc::from(subject.id.as_str()), Arc::from(description.as_str())) {
+            Ok(template) => template,
+            Err(error) => {
+                self.report(subject, Code::JinjaSyntax, format!("the description of {}: {error}", subject.id), None);
+                return Vec::new();
+            }
+        };
+        let (mut text, mut used) = (String::new(), Vec::new());
+        for stmt in &template.body {
+            match &stmt.kind {
+                StmtKind::Data(data) => text.push_str(data),
+                StmtKind::Output(expr) => {
+                    let Some(args) = doc_arguments(&expr.kind) else {
+                        let message = format!("the description of {} uses other templates than doc('…')", subject.id);
+                        self.report(subject, Code::Unsupported, message, None);
+                        return Vec::new();
+                    };
+                    match self.find(subject, &args) {
+                        Some(doc) => {
+                            text.push_str(&doc.contents);
+                            used.push(doc.unique_id.clone());
+                        }
+                        None => self.missing(subject, &args),
+                    }
+                }
+                _ => {
+                    let message = format!("the description of {} uses other templates than doc('…')", subject.id);
+                    self.report(subject, Code::Unsupported, message, None);
+                    return Vec::new();
+                }
+            }
+        }
+        *description = text;
+        used
+    }
+
+    /// Searched in the root project, then in the package of the subject, then anywhere.
+    fn find(&self, subject: Subject<'_>, args: &[String]) -> Option<&DocBlock> {
+        let get = |package: &str, name: &str| self.docs.get(format!("doc.{package}.{name}").as_str());
+        match args {
+            [package, name] => get(package, name),
+            [name] => get(&self.root, name)
+                .or_else(|| get(subject.package, name))
+                .or_else(|| self.docs.values().find(|doc| doc.name == *name)),
+            _ => None,
+        }
+    }
+
+    fn missing(&mut self, subject: Subject<'_>, args: &[String]) {
+        let name = args.last().map(String::as_str).unwrap_or_default();
+        let package = match args {
+            [package, _] => format!("in package '{package}' "),
+            _ => String::new(),
+        };
+        let message =
+            format!("Documentation for '{}' depends on doc '{name}' {package}which was not found", subject.id);
+        let hint = suggest::hint(name, self.docs.values().map(|doc| doc.name.as_str()));
+        self.report(subject, Code::CompilerError, message, hint);
+    }
+
+    fn report(&mut self, subject: Subject<'_>, code: Code, message: String, hint: Option<String>) {
+        let mut diagnostic = Diagnostic::error(code, message);
+        diagnostic.location = self.places.get(subject.id).cloned();
+        diagnostic.hint = hint;
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+/// The arguments of `doc('…')` or `doc('…', '…')`.
+fn doc_arguments(kind: &ExprKind) -> Option<Vec<String>> {
+    let ExprKind::Call(call) = kind else { return None };
+    let is_doc = matches!(&call.callee.kind, ExprKind::Name(name) if &*name.name == "doc");
+    let args: Option<Vec<String>> =
+        call.args.positional.iter().map(|arg| arg.as_str().map(ToString::to_string)).collect();
+    args.filter(|args| is_doc && call.args.keyword.is_empty() && matches!(args.len(), 1 | 2))
+}

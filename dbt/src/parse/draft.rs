@@ -1,0 +1,149 @@
+//! A node as its own file makes it, before properties files and config layers have been applied.
+
+use std::sync::Arc;
+
+use common::diagnostic::{Code, Location};
+use common::manifest::{Checksum, DependsOn, Node, ResourceType};
+use common::node_config::NodeConfig;
+use common::target::Target;
+use common::{Diagnostic, JsonMap, NodeId};
+use indexmap::IndexMap;
+
+use super::config::merge;
+use super::extract::{self, Overrides};
+use crate::context::{Parsing, Recorded};
+use crate::jinja;
+use crate::jinja::Template;
+use crate::jinja::error::ErrorKind;
+
+/// A node in the making.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its config, schema and alias are preliminary.
+    pub node: Node,
+    /// Index of its package.
+    pub package: usize,
+    /// `{{ config() }}` calls, combined.
+    pub calls: JsonMap,
+    /// Where its file is, relative to the root project.
+    pub file: Arc<str>,
+}
+
+/// What identifies a node in the making.
+pub struct Identity<'a> {
+    pub resource_type: ResourceType,
+    pub package_name: &'a str,
+    pub name: &'a str,
+    pub path: String,
+    pub original_file_path: &'a str,
+    pub fqn: Vec<String>,
+}
+
+/// A node with nothing configured.
+pub fn node(identity: Identity<'_>, target: &Target) -> Node {
+    let Identity { resource_type, package_name, name, path, original_file_path, fqn } = identity;
+    Node {
+        unique_id: NodeId::from(format!("{resource_type}.{package_name}.{name}")),
+        name: name.to_owned(),
+        resource_type,
+        package_name: package_name.to_owned(),
+        path,
+        original_file_path: original_file_path.to_owned(),
+        fqn,
+        database: target.database.clone(),
+        schema: target.schema.clone(),
+        alias: name.to_owned(),
+        relation_name: None,
+        checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
+        config: NodeConfig::default(),
+        tags: Vec::new(),
+        unrendered_config: JsonMap::new(),
+        config_call_dict: JsonMap::new(),
+        description: String::new(),
+        columns: IndexMap::new(),
+        patch_path: None,
+        raw_code: String::new(),
+        raw_code_line: 1,
+        refs: Vec::new(),
+        sources: Vec::new(),
+        depends_on: DependsOn::default(),
+        doc_blocks: Vec::new(),
+        model: None,
+        test: None,
+        hook_index: None,
+    }
+}
+
+/// What the node's code asks for: read off its tree where that is enough, rendered otherwise.
+pub fn record(node: &Node, file: &str, parsing: &Parsing, overrides: Overrides) -> Result<Recorded, Diagnostic> {
+    record_template(node, &node.raw_code, file, parsing, overrides)
+}
+
+/// The same for another template of the node, such as a hook.
+pub fn record_template(
+    node: &Node,
+    code: &str,
+    file: &str,
+    parsing: &Parsing,
+    overrides: Overrides,
+) -> Result<Recorded, Diagnostic> {
+    if !has_jinja(code) {
+        return Ok(Recorded::default());
+    }
+    let template = Template::parse(Arc::from(file), Arc::from(code))
+        .map_err(|error| syntax_error(&error, file, code, node.raw_code_line))?;
+    match extract::extract(&template, overrides) {
+        Some(recorded) => Ok(recorded),
+        None => match parsing.render(node, code) {
+            Ok(rendered) => Ok(rendered.recorded),
+            Err(error) => Err(*error.diagnostic),
+        },
+    }
+}
+
+/// Adds what a template asked for to the node.
+pub fn add_recorded(node: &mut Node, calls: &mut JsonMap, recorded: Recorded) {
+    extend_unique(&mut node.refs, recorded.refs);
+    extend_unique(&mut node.sources, recorded.sources);
+    extend_unique(&mut node.depends_on.macros, recorded.macros);
+    for call in &recorded.config_calls {
+        merge::add_call(calls, call);
+    }
+}
+
+pub fn extend_unique<T: PartialEq>(list: &mut Vec<T>, items: impl IntoIterator<Item = T>) {
+    for item in items {
+        if !list.contains(&item) {
+            list.push(item);
+        }
+    }
+}
+
+/// Whether rendering could do anything.
+pub fn has_jinja(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// A syntax error at its place. `first_line` is the line of the file at which `code` begins.
+pub fn syntax_error(error: &jinja::error::Error, file: &str, code: &str, first_line: u32) -> Diagnostic {
+    let code_of_error = match error.kind {
+        ErrorKind::Budget => Code::JinjaBudget,
+        _ => Code::JinjaSyntax,
+    };
+    let location = match error.span {
+        Some(span) => {
+            let mut location = Location::in_text(file, code, span.line, span.column);
+            location.line += first_line.saturating_sub(1);
+            location
+        }
+        None => Location::file(file),
+    };
+    Diagnostic::error(code_of_error, error.message.clone()).at(location)
+}
+
+/// The text as dbt keeps it, without white space around it, and the line at which it begins.
+pub fn trimmed(text: &str) -> (&str, u32) {
+    let start = text.len() - text.trim_start().len();
+    let newlines = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count();
+    (text.trim(), u32::try_from(newlines + 1).unwrap_or(u32::MAX))
+}
