@@ -112,7 +112,7 @@ fn entries_come_back_in_order_whatever_their_size() {
     let folder = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..5_000).map(|index| format!("model_with_a_long_name_{index}")).collect();
     let tasks: Vec<(&str, &[u32])> = names.iter().map(|name| (name.as_str(), &[] as &[u32])).collect();
-    let entries = vec![small(1), entry(2, submit(plan(1, &tasks))), small(900)];
+    let entries = [small(1), entry(2, submit(plan(1, &tasks))), small(900)];
     let mut log = SledLog::open(folder.path()).unwrap();
     log.append(&entries[..2]).unwrap();
     log.append(&entries[2..]).unwrap();

@@ -9,7 +9,7 @@
 
 pub mod tick;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use common::session::{LeaderMessage, WorkerMessage};
@@ -70,7 +70,7 @@ pub struct Leader {
     current: BTreeMap<WorkerId, SessionId>,
     reports: Vec<(SessionId, TaskReport)>,
     pending: Vec<(Command, Origin)>,
-    in_flight: Vec<Origin>,
+    in_flight: VecDeque<Origin>,
     output: Output,
 }
 
@@ -101,7 +101,7 @@ impl Leader {
             current: BTreeMap::new(),
             reports: Vec::new(),
             pending: Vec::new(),
-            in_flight: Vec::new(),
+            in_flight: VecDeque::new(),
             output: Output::default(),
         }
     }
@@ -220,10 +220,10 @@ impl Leader {
         numbered.map(|(command, index)| Entry { index, at: now, command }).collect()
     }
 
-    /// Applies entries of the last batch, which are durable now.
+    /// Applies entries that are durable now, in the order in which they were taken.
     pub fn commit(&mut self, entries: Vec<Entry>) {
-        let origins = std::mem::take(&mut self.in_flight);
-        for (entry, origin) in entries.into_iter().zip(origins) {
+        for entry in entries {
+            let origin = self.in_flight.pop_front().unwrap_or(Origin::Tick);
             let applied = self.state.apply(entry.index, entry.at, entry.command);
             let compiled = self.answer(origin, applied.reply);
             for event in applied.events {

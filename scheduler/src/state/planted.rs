@@ -24,6 +24,19 @@ pub enum Bug {
     AssignmentNotResent,
     /// The lease of a silent worker never ends.
     LeaseIgnored,
-    /// A report is acknowledged before it is on disk.
-    AcknowledgedTooEarly,
+}
+
+impl Bug {
+    pub const ALL: [Self; 10] = [
+        Self::StaleEpochAccepted,
+        Self::ReportAppliedTwice,
+        Self::DeduplicationOff,
+        Self::UpstreamsNotAwaited,
+        Self::AttemptsStayWithLostWorker,
+        Self::EpochReused,
+        Self::FailureNotPropagated,
+        Self::RetryForgotten,
+        Self::AssignmentNotResent,
+        Self::LeaseIgnored,
+    ];
 }

@@ -1,0 +1,40 @@
+//! The bank of bugs: each was made by somebody somewhere, and the simulation must find each.
+
+pub use scheduler::state::planted::Bug;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// In the state machine or in `tick`.
+    Scheduler(Bug),
+    /// The leader answers before the entry is on disk.
+    AcknowledgedTooEarly,
+    /// The warehouse publishes whatever the epoch.
+    FenceOff,
+    /// A worker does not look whether an earlier attempt published.
+    PublishLogNotRead,
+    /// A worker looks before it has the fence, so that an earlier attempt can still publish in between.
+    PublishLogReadBeforeClaim,
+    /// A worker forgets a report as soon as it is sent.
+    ReportNotResent,
+}
+
+impl Planted {
+    pub fn all() -> Vec<Self> {
+        let others = [
+            Self::AcknowledgedTooEarly,
+            Self::FenceOff,
+            Self::PublishLogNotRead,
+            Self::PublishLogReadBeforeClaim,
+            Self::ReportNotResent,
+        ];
+        Bug::ALL.into_iter().map(Self::Scheduler).chain(others).collect()
+    }
+
+    /// The bug, where it is the scheduler's own.
+    pub fn in_scheduler(self) -> Option<Bug> {
+        match self {
+            Self::Scheduler(bug) => Some(bug),
+            _ => None,
+        }
+    }
+}
