@@ -3,6 +3,10 @@
 //!
 //! Invariant: a `Compiler` never changes after it is made; threads share it, and each `Session` stays on its thread.
 
+mod comment;
+mod ephemeral;
+mod session;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,14 +16,17 @@ use common::target::Target;
 use common::{Diagnostic, Manifest, NodeId};
 
 use crate::adapter::Adapter;
+use crate::context::adapter::prefixes;
+use crate::context::lookup::Lookup;
+use crate::context::macros::Index;
+use crate::context::rendering::Shared;
 pub use crate::context::{Error, Invocation, Output};
-use crate::jinja::value::Value;
+pub use session::Session;
 
 /// Compiles the nodes of one manifest for one invocation. Macros are parsed when they are first called, once for all threads.
 pub struct Compiler {
     manifest: Arc<Manifest>,
-    _target: Target,
-    _invocation: Invocation,
+    shared: Arc<Shared>,
 }
 
 /// SQL ready to run.
@@ -40,16 +47,20 @@ pub struct ExtraCte {
     pub sql: String,
 }
 
-/// Rendering in the context of one node, over one connection.
-pub struct Session<'c> {
-    compiler: &'c Compiler,
-    node: Node,
-    _adapter: Rc<dyn Adapter>,
-}
-
 impl Compiler {
     pub fn new(manifest: Arc<Manifest>, target: Target, invocation: Invocation) -> Self {
-        Self { manifest, _target: target, _invocation: invocation }
+        let shared = Arc::new(Shared {
+            name: manifest.project_name.clone(),
+            macros: Index::new(manifest.macros.values().cloned()),
+            packages: manifest.packages.clone(),
+            dispatch: manifest.dispatch.clone(),
+            quoting: manifest.quoting,
+            target,
+            invocation,
+            lookup: Lookup::new(&manifest),
+            manifest: Some(manifest.clone()),
+        });
+        Self { manifest, shared }
     }
 
     pub fn manifest(&self) -> &Arc<Manifest> {
@@ -70,54 +81,18 @@ impl Compiler {
 
     /// A node that need not be in the manifest: an inline query, a hook of the run.
     pub fn session_for(&self, node: Node, adapter: Rc<dyn Adapter>) -> Session<'_> {
-        Session { compiler: self, node, _adapter: adapter }
+        Session::new(self, node, adapter)
     }
 
     /// The comment dbt puts at each statement of `node` (without `/*` and `*/`), and whether it goes to the end; `None` where
     /// comments are off.
-    pub fn query_comment(&self, _node: Option<&NodeId>) -> Result<Option<(String, bool)>, Error> {
-        Ok(None)
+    pub fn query_comment(&self, node: Option<&NodeId>) -> Result<Option<(String, bool)>, Error> {
+        comment::render(&self.shared, node.and_then(|id| self.manifest.nodes.get(id)))
     }
 
     /// Whether a macro, or an implementation of it for this adapter, is defined by the root project or a package rather than by
     /// the built-in one: then it must be called instead of a native equivalent.
-    pub fn overridden(&self, _macro_name: &str) -> bool {
-        false
-    }
-}
-
-impl Session<'_> {
-    pub fn node(&self) -> &Node {
-        &self.node
-    }
-
-    /// Renders the node's own code, ephemeral models included. Afterwards templates see it as `sql` and `compiled_code`.
-    pub fn compile(&mut self) -> Result<CompiledNode, Error> {
-        Err(unsupported())
-    }
-
-    /// Renders a hook or another piece of SQL in the node's context.
-    pub fn render(&mut self, _template: &str) -> Result<String, Error> {
-        Err(unsupported())
-    }
-
-    /// Calls a macro as a template of this node would (`name` or `package.name`).
-    pub fn call_macro(&mut self, _name: &str, _args: Vec<(Option<&str>, Value)>) -> Result<Value, Error> {
-        Err(unsupported())
-    }
-
-    /// Runs a materialization macro of the project or a package (its `unique_id` is found by dbt's rules); `None` where only a
-    /// built-in one exists.
-    pub fn run_materialization(&mut self, _name: &str) -> Option<Result<Value, Error>> {
-        None
-    }
-
-    /// See `Compiler::overridden`.
     pub fn overridden(&self, macro_name: &str) -> bool {
-        self.compiler.overridden(macro_name)
+        self.shared.macros.defined_outside(macro_name, &prefixes(self.shared.target.adapter_type))
     }
-}
-
-fn unsupported() -> Error {
-    Diagnostic::error(Code::Unsupported, "templates cannot be rendered yet").into()
 }

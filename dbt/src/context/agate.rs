@@ -29,20 +29,26 @@ impl TableObject {
     pub fn new(table: &Table, output: Arc<dyn Output>) -> Self {
         let width = table.columns.len();
         let fractional: Vec<bool> = (0..width)
-            .map(|column| table.rows.iter().any(|row| matches!(row.get(column), Some(Datum::Float(_) | Datum::Decimal(_)))))
-            .collect();
-        let types = (0..width)
-            .map(|column| match table.rows.iter().filter_map(|row| row.get(column)).find(|cell| **cell != Datum::Null) {
-                None => "Integer",
-                Some(Datum::Int(_)) if !fractional[column] => "Integer",
-                Some(Datum::Int(_) | Datum::Float(_) | Datum::Decimal(_)) => "Number",
-                Some(Datum::Bool(_)) => "Boolean",
-                Some(Datum::Date(_)) => "Date",
-                Some(Datum::Timestamp(_)) => "DateTime",
-                Some(_) => "Text",
+            .map(|column| {
+                table.rows.iter().any(|row| matches!(row.get(column), Some(Datum::Float(_) | Datum::Decimal(_))))
             })
             .collect();
-        let row = |cells: &Vec<Datum>| cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect();
+        let types = (0..width)
+            .map(|column| {
+                match table.rows.iter().filter_map(|row| row.get(column)).find(|cell| **cell != Datum::Null) {
+                    None => "Integer",
+                    Some(Datum::Int(_)) if !fractional[column] => "Integer",
+                    Some(Datum::Int(_) | Datum::Float(_) | Datum::Decimal(_)) => "Number",
+                    Some(Datum::Bool(_)) => "Boolean",
+                    Some(Datum::Date(_)) => "Date",
+                    Some(Datum::Timestamp(_)) => "DateTime",
+                    Some(_) => "Text",
+                }
+            })
+            .collect();
+        let row = |cells: &Vec<Datum>| {
+            cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect()
+        };
         Self {
             names: table.columns.iter().map(|column| Rc::from(column.name.as_str())).collect(),
             types,
@@ -60,12 +66,9 @@ impl TableObject {
         Value::list(self.rows.iter().map(|row| Value::list(row.to_vec())).collect::<Vec<_>>())
     }
 
-    pub fn names(&self) -> &[Rc<str>] {
-        &self.names
-    }
-
-    pub fn rows(&self) -> &[Rc<[Value]>] {
-        &self.rows
+    /// agate's name for the type of a column.
+    pub fn column_type(&self, index: usize) -> &'static str {
+        self.types.get(index).copied().unwrap_or("Text")
     }
 
     fn names_tuple(&self) -> Value {
@@ -74,7 +77,13 @@ impl TableObject {
 
     fn row(&self, index: usize) -> Option<Value> {
         let cells = self.rows.get(index)?.clone();
-        Some(Value::object(Sequence { kind: Kind::Row, keys: self.names.clone(), values: cells, name: None, data_type: "" }))
+        Some(Value::object(Sequence {
+            kind: Kind::Row,
+            keys: self.names.clone(),
+            values: cells,
+            name: None,
+            data_type: "",
+        }))
     }
 
     fn row_values(&self) -> Vec<Value> {
@@ -152,7 +161,8 @@ impl Object for TableObject {
             }),
             "print_table" => Value::function("print_table", move |_, args| {
                 let [max_rows, _, _] = args.bind("print_table", ["max_rows", "max_columns", "output"], 0)?;
-                let rows = max_rows.and_then(|rows| rows.as_int()).and_then(|rows| usize::try_from(rows).ok()).unwrap_or(20);
+                let rows =
+                    max_rows.and_then(|rows| rows.as_int()).and_then(|rows| usize::try_from(rows).ok()).unwrap_or(20);
                 self.output.print(&self.print(rows));
                 Ok(Value::None)
             }),
@@ -171,7 +181,11 @@ impl Object for TableObject {
                     Ok(Value::object(Self {
                         names: kept.iter().map(|index| self.names[*index].clone()).collect(),
                         types: kept.iter().map(|index| self.types[*index]).collect(),
-                        rows: self.rows.iter().map(|row| kept.iter().map(|index| row[*index].clone()).collect()).collect(),
+                        rows: self
+                            .rows
+                            .iter()
+                            .map(|row| kept.iter().map(|index| row[*index].clone()).collect())
+                            .collect(),
                         output: self.output.clone(),
                     }))
                 })
@@ -180,7 +194,12 @@ impl Object for TableObject {
                 let [count] = args.exact("limit")?;
                 let count = count.as_int().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
                 let rows = self.rows.iter().take(count).cloned().collect();
-                Ok(Value::object(Self { names: self.names.clone(), types: self.types.clone(), rows, output: self.output.clone() }))
+                Ok(Value::object(Self {
+                    names: self.names.clone(),
+                    types: self.types.clone(),
+                    rows,
+                    output: self.output.clone(),
+                }))
             }),
             "rename" => Value::function("rename", move |_, args| {
                 let [names] = args.bind("rename", ["column_names"], 1)?;
@@ -193,9 +212,18 @@ impl Object for TableObject {
                     Some(Value::List(list)) if list.borrow().len() == self.names.len() => {
                         list.borrow().iter().map(Value::to_str).collect()
                     }
-                    _ => return Err(Error::new(ErrorKind::Type, "rename() wants a dict or a name for each column").into()),
+                    _ => {
+                        return Err(
+                            Error::new(ErrorKind::Type, "rename() wants a dict or a name for each column").into()
+                        );
+                    }
                 };
-                Ok(Value::object(Self { names, types: self.types.clone(), rows: self.rows.clone(), output: self.output.clone() }))
+                Ok(Value::object(Self {
+                    names,
+                    types: self.types.clone(),
+                    rows: self.rows.clone(),
+                    output: self.output.clone(),
+                }))
             }),
             _ => return Ok(None),
         }))
@@ -328,7 +356,10 @@ impl Object for Sequence {
     fn get_item(self: Rc<Self>, _interpreter: &mut Interpreter, key: &Value) -> Result<Option<Value>> {
         Ok(match key {
             Value::Str(name) => self.by_name(name),
-            _ => key.as_int().and_then(|index| position(index, self.values.len())).map(|index| self.values[index].clone()),
+            _ => key
+                .as_int()
+                .and_then(|index| position(index, self.values.len()))
+                .map(|index| self.values[index].clone()),
         })
     }
 
@@ -346,7 +377,9 @@ impl Object for Sequence {
 
     fn equals(&self, other: &dyn Object) -> bool {
         let other = other.as_any().downcast_ref::<Self>();
-        other.is_some_and(|other| self.values.len() == other.values.len() && self.values.iter().zip(&*other.values).all(|(a, b)| a == b))
+        other.is_some_and(|other| {
+            self.values.len() == other.values.len() && self.values.iter().zip(&*other.values).all(|(a, b)| a == b)
+        })
     }
 
     fn as_any(&self) -> &dyn Any {

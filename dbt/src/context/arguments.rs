@@ -34,7 +34,10 @@ pub fn json_of(value: &Value) -> Json {
         Value::Float(number) => serde_json::Number::from_f64(*number).map_or(Json::Null, Json::Number),
         Value::Decimal(number) => {
             let text = number.to_string();
-            text.parse::<i64>().map(Json::from).or_else(|_| text.parse::<f64>().map(Json::from)).unwrap_or(Json::String(text))
+            text.parse::<i64>()
+                .map(Json::from)
+                .or_else(|_| text.parse::<f64>().map(Json::from))
+                .unwrap_or(Json::String(text))
         }
         Value::List(items) => items.borrow().iter().map(json_of).collect(),
         Value::Tuple(items) => items.iter().map(json_of).collect(),

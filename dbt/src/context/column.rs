@@ -26,11 +26,37 @@ const NUMERICS: &[&str] = &["numeric", "decimal"];
 const FLOATS: &[&str] = &["real", "float4", "float", "double precision", "float8", "double"];
 const DUCKDB_FLOATS: &[&str] = &["real", "float", "float4", "float8", "double"];
 const INTEGERS: &[&str] = &[
-    "smallint", "integer", "bigint", "smallserial", "serial", "bigserial", "int2", "int4", "int8", "serial2", "serial4", "serial8",
+    "smallint",
+    "integer",
+    "bigint",
+    "smallserial",
+    "serial",
+    "bigserial",
+    "int2",
+    "int4",
+    "int8",
+    "serial2",
+    "serial4",
+    "serial8",
 ];
 const DUCKDB_INTEGERS: &[&str] = &[
-    "tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "int1", "int2", "int4",
-    "int8", "short", "int", "signed", "long",
+    "tinyint",
+    "smallint",
+    "integer",
+    "bigint",
+    "hugeint",
+    "utinyint",
+    "usmallint",
+    "uinteger",
+    "ubigint",
+    "int1",
+    "int2",
+    "int4",
+    "int8",
+    "short",
+    "int",
+    "signed",
+    "long",
 ];
 
 impl ColumnObject {
@@ -51,7 +77,9 @@ impl ColumnObject {
     /// Takes `numeric(10,2)` apart. A type whose parenthesis is not its end stays whole.
     pub fn from_description(name: &str, data_type: &str, adapter: AdapterType) -> Self {
         let mut column = Self::new(name, data_type, adapter);
-        let Some((base, size)) = data_type.strip_suffix(')').and_then(|text| text.split_once('(')) else { return column };
+        let Some((base, size)) = data_type.strip_suffix(')').and_then(|text| text.split_once('(')) else {
+            return column;
+        };
         let sizes: Option<Vec<i64>> = size.split(',').map(|part| part.trim().parse().ok()).collect();
         match sizes.as_deref() {
             Some([size]) => column.char_size = Some(*size),
@@ -111,6 +139,11 @@ impl ColumnObject {
         }
     }
 
+    /// Whether a value of `other` needs this column to be made wider, and that is possible.
+    pub fn can_grow_to(&self, other: &Self) -> bool {
+        matches!((self.string_size(), other.string_size()), (Ok(own), Ok(other)) if other > own)
+    }
+
     fn can_expand_to(&self, other: &Self) -> Result<bool> {
         Ok(self.is_string() && other.is_string() && other.string_size()? > self.string_size()?)
     }
@@ -153,8 +186,17 @@ fn numeric_type(dtype: &str, precision: Option<i64>, scale: Option<i64>) -> Stri
     }
 }
 
-const METHODS: &[&str] =
-    &["is_string", "is_number", "is_float", "is_integer", "is_numeric", "is_struct", "string_size", "can_expand_to", "literal"];
+const METHODS: &[&str] = &[
+    "is_string",
+    "is_number",
+    "is_float",
+    "is_integer",
+    "is_numeric",
+    "is_struct",
+    "string_size",
+    "can_expand_to",
+    "literal",
+];
 const CLASS_METHODS: &[&str] = &["translate_type", "create", "string_type", "numeric_type", "from_description"];
 
 fn class_method(name: &str, adapter: AdapterType, args: Args) -> Result<Option<Value>> {
@@ -164,7 +206,8 @@ fn class_method(name: &str, adapter: AdapterType, args: Args) -> Result<Option<V
             translate_type(&dtype.unwrap_or(Value::None).to_str()).into()
         }
         "create" => {
-            let [column, dtype] = args.bind(name, ["name", "label_or_dtype"], 2)?.map(|value| value.unwrap_or(Value::None));
+            let [column, dtype] =
+                args.bind(name, ["name", "label_or_dtype"], 2)?.map(|value| value.unwrap_or(Value::None));
             ColumnObject::new(&*column.to_str(), translate_type(&dtype.to_str()), adapter).into_value()
         }
         "string_type" => {
@@ -172,7 +215,8 @@ fn class_method(name: &str, adapter: AdapterType, args: Args) -> Result<Option<V
             Value::from(format!("character varying({})", size.unwrap_or(Value::None).to_str()))
         }
         "numeric_type" => {
-            let [dtype, precision, scale] = args.bind(name, ["dtype", "precision", "scale"], 3)?.map(|value| value.unwrap_or(Value::None));
+            let [dtype, precision, scale] =
+                args.bind(name, ["dtype", "precision", "scale"], 3)?.map(|value| value.unwrap_or(Value::None));
             if precision.is_none() || scale.is_none() {
                 dtype
             } else {
@@ -180,7 +224,8 @@ fn class_method(name: &str, adapter: AdapterType, args: Args) -> Result<Option<V
             }
         }
         "from_description" => {
-            let [column, dtype] = args.bind(name, ["name", "raw_data_type"], 2)?.map(|value| value.unwrap_or(Value::None));
+            let [column, dtype] =
+                args.bind(name, ["name", "raw_data_type"], 2)?.map(|value| value.unwrap_or(Value::None));
             ColumnObject::from_description(&column.to_str(), &dtype.to_str(), adapter).into_value()
         }
         _ => return Ok(None),
@@ -243,7 +288,9 @@ impl Object for ColumnClass {
             return Ok(None);
         }
         let method: Rc<str> = name.into();
-        Ok(Some(Value::function("column method", move |_, args| Ok(class_method(&method, self.0, args)?.unwrap_or(Value::None)))))
+        Ok(Some(Value::function("column method", move |_, args| {
+            Ok(class_method(&method, self.0, args)?.unwrap_or(Value::None))
+        })))
     }
 
     fn is_callable(&self) -> bool {

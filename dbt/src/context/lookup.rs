@@ -19,7 +19,8 @@ impl Lookup {
             if !matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot) {
                 continue;
             }
-            let version = node.model.as_ref().and_then(|model| Some((model.version.as_ref()?, model.latest_version.as_ref())));
+            let version =
+                node.model.as_ref().and_then(|model| Some((model.version.as_ref()?, model.latest_version.as_ref())));
             if let Some((version, latest)) = version {
                 lookup.nodes.entry(versioned(&node.name, &text(version))).or_default().push(id.clone());
                 if latest != Some(version) {
@@ -56,7 +57,13 @@ impl Lookup {
         }
     }
 
-    pub fn source<'m>(&self, manifest: &'m Manifest, source: &str, table: &str, order: [&str; 2]) -> Option<&'m Source> {
+    pub fn source<'m>(
+        &self,
+        manifest: &'m Manifest,
+        source: &str,
+        table: &str,
+        order: [&str; 2],
+    ) -> Option<&'m Source> {
         let found = self.sources.get(&[source.to_owned(), table.to_owned()])?;
         let candidates = || found.iter().filter_map(|id| manifest.sources.get(id));
         let preferred = order.iter().find_map(|package| candidates().find(|source| source.package_name == *package));

@@ -39,7 +39,10 @@ impl Entry {
             let name: Arc<str> = self.definition.unique_id.as_str().into();
             let source: Arc<str> = self.definition.macro_sql.as_str().into();
             match MacroDef::parse_file(&name, &source) {
-                Ok(found) => found.into_iter().next().ok_or_else(|| (ErrorKind::Syntax, "no macro found in its block".to_owned())),
+                Ok(found) => found
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| (ErrorKind::Syntax, "no macro found in its block".to_owned())),
                 Err(error) => Err((error.kind, error.message.clone())),
             }
         });
@@ -78,7 +81,8 @@ impl Index {
     }
 
     pub fn names(&self, package: &str) -> Vec<&str> {
-        let mut names: Vec<&str> = self.packages.get(package).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let mut names: Vec<&str> =
+            self.packages.get(package).into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
     }
@@ -87,7 +91,8 @@ impl Index {
     pub fn defined_outside(&self, name: &str, prefixes: &[&str]) -> bool {
         let names: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}__{name}")).collect();
         self.packages.iter().any(|(package, macros)| {
-            package != builtin::PACKAGE && (macros.contains_key(name) || names.iter().any(|name| macros.contains_key(name)))
+            package != builtin::PACKAGE
+                && (macros.contains_key(name) || names.iter().any(|name| macros.contains_key(name)))
         })
     }
 }
@@ -110,7 +115,11 @@ impl<'a> Search<'a> {
     }
 
     /// Packages that `adapter.dispatch` searches for a namespace, in order; `None` stands for the bare name.
-    pub fn dispatch_order(&self, namespace: Option<&str>, configured: &BTreeMap<String, Vec<String>>) -> Vec<Option<String>> {
+    pub fn dispatch_order(
+        &self,
+        namespace: Option<&str>,
+        configured: &BTreeMap<String, Vec<String>>,
+    ) -> Vec<Option<String>> {
         let Some(namespace) = namespace else { return vec![None] };
         match configured.get(namespace) {
             Some(order) => order.iter().cloned().map(Some).collect(),
@@ -148,7 +157,8 @@ mod tests {
 
     #[test]
     fn the_nodes_package_wins_over_root_and_builtin() {
-        let index = Index::new([("dbt", "m"), ("root", "m"), ("pkg", "m"), ("dbt", "only")].map(|(p, n)| definition(p, n)));
+        let index =
+            Index::new([("dbt", "m"), ("root", "m"), ("pkg", "m"), ("dbt", "only")].map(|(p, n)| definition(p, n)));
         let search = |local| Search { index: &index, root: "root", local };
         let package = |local, name| search(local).bare(name).map(|entry| entry.definition.package_name.as_str());
         assert_eq!(package("pkg", "m"), Some("pkg"));
@@ -163,7 +173,10 @@ mod tests {
         let search = Search { index: &index, root: "root", local: "root" };
         let configured = BTreeMap::from([("x".to_owned(), vec!["a".to_owned(), "x".to_owned()])]);
         assert_eq!(search.dispatch_order(Some("x"), &configured), [Some("a".to_owned()), Some("x".to_owned())]);
-        assert_eq!(search.dispatch_order(Some("dbt_utils"), &configured), [Some("root".to_owned()), Some("dbt_utils".to_owned())]);
+        assert_eq!(
+            search.dispatch_order(Some("dbt_utils"), &configured),
+            [Some("root".to_owned()), Some("dbt_utils".to_owned())]
+        );
         assert_eq!(search.dispatch_order(Some("dbt"), &configured), [None]);
         assert_eq!(search.dispatch_order(None, &configured), [None]);
     }

@@ -191,12 +191,12 @@ impl Object for RelationObject {
             "is_cte" => self.is(RelationType::Cte),
             "is_materialized_view" => self.is(RelationType::MaterializedView),
             "is_function" | "is_pointer" => Value::Bool(false),
-            "can_be_renamed" => {
-                Value::Bool(self.adapter == AdapterType::Postgres && kind.is_some_and(|kind| RENAMEABLE.contains(&kind)))
-            }
-            "can_be_replaced" => {
-                Value::Bool(self.adapter == AdapterType::Postgres && kind.is_some_and(|kind| REPLACEABLE.contains(&kind)))
-            }
+            "can_be_renamed" => Value::Bool(
+                self.adapter == AdapterType::Postgres && kind.is_some_and(|kind| RENAMEABLE.contains(&kind)),
+            ),
+            "can_be_replaced" => Value::Bool(
+                self.adapter == AdapterType::Postgres && kind.is_some_and(|kind| REPLACEABLE.contains(&kind)),
+            ),
             "limit" => Value::from(self.limit),
             "quote_character" => Value::str("\""),
             "path" => Value::record([
@@ -204,12 +204,16 @@ impl Object for RelationObject {
                 ("schema", text(&self.relation.schema)),
                 ("identifier", text(&self.relation.identifier)),
             ]),
-            "quote_policy" => policy([self.relation.quoting.database, self.relation.quoting.schema, self.relation.quoting.identifier]),
+            "quote_policy" => {
+                policy([self.relation.quoting.database, self.relation.quoting.schema, self.relation.quoting.identifier])
+            }
             "include_policy" => policy(self.include),
             "metadata" => Value::record([("type", Value::str(self.type_name()))]),
             method if METHODS.contains(&method) => {
                 let method: Rc<str> = method.into();
-                Value::function("relation method", move |interpreter, args| self.clone().call_method(interpreter, &method, args))
+                Value::function("relation method", move |interpreter, args| {
+                    self.clone().call_method(interpreter, &method, args)
+                })
             }
             _ => return Ok(factory_attribute(name, self.adapter)),
         }))
@@ -354,7 +358,8 @@ fn factory_method(name: &str, adapter: AdapterType, quoting: Quoting, args: Args
     Ok(Some(match name {
         "create" => create(adapter, quoting, args)?,
         "scd_args" => {
-            let [key, updated_at] = args.bind(name, ["primary_key", "updated_at"], 2)?.map(|value| value.unwrap_or(Value::None));
+            let [key, updated_at] =
+                args.bind(name, ["primary_key", "updated_at"], 2)?.map(|value| value.unwrap_or(Value::None));
             let mut items = match &key {
                 Value::List(keys) => keys.borrow().clone(),
                 _ => vec![key],
@@ -414,7 +419,8 @@ impl Object for InformationSchema {
     }
 
     fn to_str(&self) -> String {
-        let database = self.database.as_ref().map(|name| if self.quoted { format!("\"{name}\"") } else { name.clone() });
+        let database =
+            self.database.as_ref().map(|name| if self.quoted { format!("\"{name}\"") } else { name.clone() });
         let parts = [database, Some("INFORMATION_SCHEMA".to_owned()), self.view.clone()];
         parts.into_iter().flatten().collect::<Vec<_>>().join(".")
     }
