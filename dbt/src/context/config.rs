@@ -6,8 +6,8 @@ use std::rc::{Rc, Weak};
 use common::{Json, JsonMap};
 
 use super::arguments::{argument, json_of, text_of};
-use super::model;
 use super::rendering::{Mode, Rendering, gone, raise};
+use crate::artifacts;
 use crate::jinja::Interpreter;
 use crate::jinja::error::Result;
 use crate::jinja::value::{Args, Object, Value};
@@ -44,7 +44,7 @@ impl ConfigObject {
     /// The value of a key: known keys even where they are none, as dbt does.
     fn find(context: &Rendering, name: &str) -> Option<Json> {
         let node = context.node.as_ref()?;
-        let fields = model::config(&node.config, node.resource_type);
+        let fields = artifacts::config(node);
         fields.get(name).or_else(|| fields.get(&name.replace('_', "-"))).cloned()
     }
 

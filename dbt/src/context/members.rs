@@ -13,13 +13,10 @@ use super::config::ConfigObject;
 use super::relation::RelationClass;
 use super::rendering::{Mode, Namespace, NamespaceKind, Rendering, gone, raise};
 use super::{exceptions, model, references, results, time, variables};
+use crate::artifacts;
 use crate::jinja::Interpreter;
 use crate::jinja::error::{Interrupt, Result};
-use crate::jinja::globals;
 use crate::jinja::value::{Args, Value};
-
-/// The version of dbt whose behaviour templates may rely on.
-const DBT_VERSION: &str = "1.11.16";
 
 /// Names that are always there; functions of values (`tojson`, `modules`, …) come on top.
 pub const NAMES: &[&str] = &[
@@ -95,7 +92,7 @@ pub fn create(context: &Rc<Rendering>, name: &str) -> Option<Value> {
             });
             Value::record(named)
         }
-        "dbt_version" => Value::str(DBT_VERSION),
+        "dbt_version" => Value::str(crate::project::DBT_VERSION),
         "env" | "target" => target(context),
         "env_var" => bound(context, variables::env_var),
         "exceptions" => exceptions::create(context),
@@ -154,7 +151,7 @@ pub fn create(context: &Rc<Rendering>, name: &str) -> Option<Value> {
         "validation" => Value::record([("any", Value::function("any", |_, args| Ok(validator(args.positional))))]),
         "var" => variables::create(context),
         "write" => Value::function("write", |_, _| Ok(Value::str(""))),
-        _ => return globals::dbt_functions().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value),
+        _ => return None,
     })
 }
 
@@ -209,10 +206,13 @@ fn graph(context: &Rendering) -> Value {
     if let Some(manifest) = &context.shared.manifest {
         let nodes = manifest.nodes.iter().map(|(id, node)| (id.to_string(), Json::Object(model::node(node, None))));
         fields.insert("nodes".to_owned(), Json::Object(nodes.collect()));
-        let sources = manifest.sources.iter().map(|(id, source)| (id.to_string(), Json::Object(model::source(source))));
+        let sources =
+            manifest.sources.iter().map(|(id, source)| (id.to_string(), Json::Object(artifacts::source(source, 0.0))));
         fields.insert("sources".to_owned(), Json::Object(sources.collect()));
-        let exposures =
-            manifest.exposures.iter().map(|(id, exposure)| (id.to_string(), Json::Object(model::exposure(exposure))));
+        let exposures = manifest
+            .exposures
+            .iter()
+            .map(|(id, exposure)| (id.to_string(), Json::Object(artifacts::exposure(exposure, 0.0))));
         fields.insert("exposures".to_owned(), Json::Object(exposures.collect()));
     }
     for name in ["nodes", "sources", "exposures", "groups", "metrics", "semantic_models", "saved_queries", "functions"]
@@ -231,8 +231,7 @@ fn hooks(context: &Rendering, name: &str) -> Value {
     if node.resource_type == ResourceType::Test {
         return none;
     }
-    let hooks = if name == "pre_hooks" { &node.config.pre_hook } else { &node.config.post_hook };
-    Value::from(&model::hooks(hooks))
+    Value::from(&model::hooks(node, if name == "pre_hooks" { "pre-hook" } else { "post-hook" }))
 }
 
 fn log(context: &Rc<Rendering>, _interpreter: &mut Interpreter, args: Args) -> Result<Value> {
