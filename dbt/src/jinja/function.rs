@@ -71,3 +71,46 @@ impl Object for BoundMethod {
         self
     }
 }
+
+/// A class of Python's library: calling it makes an instance; its attributes are class methods and constants.
+pub struct Class {
+    name: &'static str,
+    construct: fn(&mut Interpreter, Args) -> Result<Value>,
+    attribute: fn(&mut Interpreter, &str) -> Option<Value>,
+}
+
+impl Class {
+    pub fn new(
+        name: &'static str,
+        construct: fn(&mut Interpreter, Args) -> Result<Value>,
+        attribute: fn(&mut Interpreter, &str) -> Option<Value>,
+    ) -> Self {
+        Self { name, construct, attribute }
+    }
+}
+
+impl Object for Class {
+    fn type_name(&self) -> &'static str {
+        "type"
+    }
+
+    fn to_str(&self) -> String {
+        format!("<class '{}'>", self.name)
+    }
+
+    fn get_attr(self: Rc<Self>, interpreter: &mut Interpreter, name: &str) -> Result<Option<Value>> {
+        Ok((self.attribute)(interpreter, name))
+    }
+
+    fn is_callable(&self) -> bool {
+        true
+    }
+
+    fn call(self: Rc<Self>, interpreter: &mut Interpreter, args: Args) -> Result<Value> {
+        (self.construct)(interpreter, args)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

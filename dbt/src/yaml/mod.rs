@@ -19,6 +19,7 @@ pub use build::{ALIASED_NODES_MAX, DEPTH_MAX};
 pub use fields::{Fields, unknown_key};
 pub use node::{Entry, Mapping, Node, Span, Value};
 pub use render::{KeyPart, Render, render};
+pub use scalar::resolve;
 
 /// The text of a file and its name, for diagnostics.
 #[derive(Clone, Debug, PartialEq, Eq)]
