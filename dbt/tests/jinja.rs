@@ -116,7 +116,8 @@ fn templates_render_as_in_dbt() {
     for path in files {
         let file = path.file_stem().expect("a case file has a name").to_string_lossy().into_owned();
         let cases = std::fs::read_to_string(&path).expect("the cases can be read");
-        let golden = std::fs::read_to_string(path.with_extension("golden")).expect("every case file has its golden file");
+        let golden =
+            std::fs::read_to_string(path.with_extension("golden")).expect("every case file has its golden file");
         let cases: Vec<&str> = cases.split("\n%%\n").collect();
         let expected: Vec<serde_json::Value> =
             golden.lines().map(|line| serde_json::from_str(line).expect("golden files are lines of JSON")).collect();

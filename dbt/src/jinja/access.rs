@@ -10,7 +10,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::function::BoundMethod;
 use super::methods;
 use super::ops::check_size;
-use super::repr::{missing, object_type, quote};
+use super::repr::{missing, quote};
 use super::value::{Key, Value};
 
 /// `x.name`: the attribute, else the item of that name, else `None`.
@@ -55,7 +55,8 @@ pub fn get_item(interpreter: &mut Interpreter, value: &Value, key: &Value) -> Re
 fn undefined_of(interpreter: &Interpreter, value: &Value, key: &Value) -> Value {
     match key {
         Value::Str(name) if name.starts_with("__") && name.ends_with("__") => {
-            let message = format!("access to attribute {} of {} is unsafe.", quote(name), quote(&object_type(value)));
+            let message =
+                format!("access to attribute {} of {} object is unsafe.", quote(name), quote(value.type_name()));
             interpreter.undefined(Some(name), Some(message))
         }
         _ => interpreter.undefined(key.as_str(), Some(missing(value, key))),
@@ -65,7 +66,15 @@ fn undefined_of(interpreter: &Interpreter, value: &Value, key: &Value) -> Value 
 /// Python's `getattr`, as far as the sandbox lets it through.
 pub fn attribute(interpreter: &mut Interpreter, value: &Value, name: &str) -> Result<Option<Value>> {
     if let Value::Undefined(undefined) = value {
-        return if undefined.chainable { Ok(Some(value.clone())) } else { Err(undefined.error()) };
+        if !undefined.chainable {
+            return Err(undefined.error());
+        }
+        let text = |field: &Option<Rc<str>>| field.clone().map_or(Value::None, Value::Str);
+        return Ok(Some(match name {
+            "name" => text(&undefined.name),
+            "hint" => text(&undefined.hint),
+            _ => value.clone(),
+        }));
     }
     if name.starts_with('_') {
         return Ok(None);
@@ -266,7 +275,8 @@ pub fn call(interpreter: &mut Interpreter, value: &Value, args: Args) -> Result<
 pub fn call_method(interpreter: &mut Interpreter, value: &Value, name: &str, args: Args) -> Result<Value> {
     if let Value::Object(object) = value {
         if name.starts_with('_') {
-            let message = format!("access to attribute {} of {} is unsafe.", quote(name), quote(&object_type(value)));
+            let message =
+                format!("access to attribute {} of {} object is unsafe.", quote(name), quote(value.type_name()));
             return Err(Error::new(ErrorKind::Security, message).into());
         }
         return object.clone().call_method(interpreter, name, args);

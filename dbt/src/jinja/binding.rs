@@ -33,6 +33,9 @@ pub fn bind(body: &mut Body) -> (Frame, Option<Defect>) {
     binder.frames.push(symbols);
     binder.body(body);
     let frame = binder.pop();
+    if !binder.blocks.is_empty() && !undeclared(body, &["self"]).is_empty() {
+        binder.fail(Span::default(), "calling blocks through `self` is not supported");
+    }
     (frame, binder.defect)
 }
 

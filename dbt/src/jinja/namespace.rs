@@ -29,7 +29,9 @@ pub fn namespace(interpreter: &mut Interpreter, args: Args) -> Result<Value> {
         }
         Some(pairs) => {
             for (index, pair) in access::iterate(interpreter, pairs)?.iter().enumerate() {
-                let pair = access::iterate(interpreter, pair)?;
+                let pair = interpreter.items(pair, || {
+                    format!("cannot convert dictionary update sequence element #{index} to a sequence")
+                })?;
                 let [key, value] = <[Value; 2]>::try_from(pair).map_err(|pair| {
                     let length = pair.len();
                     let message =

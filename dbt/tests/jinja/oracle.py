@@ -15,10 +15,12 @@ Macros of a case can be called by name, as macros of a project can.
 """
 
 import json
+import re
 import sys
 import types
 from pathlib import Path
 
+import jinja2.nodes
 from dbt.clients.jinja import MacroGenerator
 from dbt_common.clients.jinja import extract_toplevel_blocks, get_template, parse, render_template
 from dbt_common.exceptions.macros import MacroReturn
@@ -47,7 +49,7 @@ def context_of(source):
     context["context"] = context
     context["adapter"] = Adapter(context)
     for block in extract_toplevel_blocks(source, {"macro", "test", "materialization"}, collect_raw_data=False):
-        nodes = list(parse(block.full_block).find_all(__import__("jinja2").nodes.Macro))
+        nodes = list(parse(block.full_block).find_all(jinja2.nodes.Macro))
         name = nodes[0].name.replace("dbt_macro__", "")
         macro = types.SimpleNamespace(
             name=name, macro_sql=block.full_block, unique_id=f"macro.test.{name}", resource_type="macro"
@@ -57,11 +59,13 @@ def context_of(source):
 
 
 def root_cause(error):
-    while True:
+    """What went wrong, without what dbt and jinja2 say about the place."""
+    while not isinstance(error, jinja2.TemplateError):
         inner = getattr(error, "exc", None) or error.__cause__
         if not isinstance(inner, BaseException):
-            return error
+            break
         error = inner
+    return re.sub(r" \(@ \d+:\d+\)$", "", str(getattr(error, "message", None) or getattr(error, "msg", error)))
 
 
 def outcome(source, native, capture_macros):
@@ -70,8 +74,7 @@ def outcome(source, native, capture_macros):
         template = get_template(source, context, None, capture_macros=capture_macros, native=native)
         result = render_template(template, context)
     except BaseException as error:
-        cause = root_cause(error)
-        return {"error": str(getattr(cause, "msg", None) or cause)}
+        return {"error": root_cause(error)}
     return {"value": repr(result)} if native else {"text": result}
 
 

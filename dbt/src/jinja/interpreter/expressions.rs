@@ -215,7 +215,9 @@ impl Interpreter {
         }
         if let Some(star) = &args.star {
             let values = self.expr(star, locals)?;
-            positional.extend(access::iterate(self, &values)?);
+            positional.extend(
+                self.items(&values, || format!("Value after * must be an iterable, not {}", values.type_name()))?,
+            );
         }
         if let Some(double_star) = &args.double_star {
             let values = self.expr(double_star, locals)?;
@@ -237,6 +239,8 @@ impl Interpreter {
                 }
                 pairs
             }
+            Value::Undefined(undefined) if undefined.chainable => Vec::new(),
+            Value::Undefined(undefined) => return Err(undefined.error()),
             other => {
                 let kind = other.type_name();
                 return Err(type_error(format!("argument after ** must be a mapping, not {kind}")));
@@ -250,6 +254,14 @@ impl Interpreter {
             keyword.push((key, value));
         }
         Ok(())
+    }
+
+    /// All items of an iterable; what is none is a `TypeError` in the words of whoever iterates.
+    pub(in crate::jinja) fn items(&mut self, value: &Value, message: impl FnOnce() -> String) -> Result<Vec<Value>> {
+        access::iterate(self, value).map_err(|interrupt| match interrupt {
+            Interrupt::Error(error) if error.kind == ErrorKind::Type && error.span.is_none() => type_error(message()),
+            other => other,
+        })
     }
 
     fn filter(&mut self, operand: &Expr, name: &str, args: &CallArgs, locals: &Rc<Locals>) -> Result<Value> {

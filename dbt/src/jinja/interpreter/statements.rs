@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::{Interpreter, Locals, Output};
-use crate::jinja::access;
 use crate::jinja::arguments::type_error;
 use crate::jinja::ast::{Expr, ExprKind, Frame, Stmt, StmtKind, Target, TargetKind};
 use crate::jinja::error::{Error, ErrorKind, Interrupt, Result, Span};
@@ -182,12 +181,7 @@ impl Interpreter {
     }
 
     fn unpack(&mut self, value: &Value, expected: usize) -> Result<Vec<Value>> {
-        let values = access::iterate(self, value).map_err(|interrupt| match interrupt {
-            Interrupt::Error(error) if error.kind == ErrorKind::Type => {
-                type_error(format!("cannot unpack non-iterable {} object", value.type_name()))
-            }
-            other => other,
-        })?;
+        let values = self.items(value, || format!("cannot unpack non-iterable {} object", value.type_name()))?;
         let message = match values.len() {
             got if got < expected => format!("not enough values to unpack (expected {expected}, got {got})"),
             got if got > expected => format!("too many values to unpack (expected {expected})"),
