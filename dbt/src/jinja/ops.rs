@@ -195,7 +195,11 @@ fn zero_division(message: &str) -> Interrupt {
 fn integers(op: BinaryOp, a: &BigInt, b: &BigInt) -> Result<Value> {
     let by_zero = b.is_zero() && matches!(op, BinaryOp::Div | BinaryOp::FloorDiv | BinaryOp::Mod);
     if by_zero {
-        let message = if op == BinaryOp::Div { "division by zero" } else { "integer division or modulo by zero" };
+        let message = match op {
+            BinaryOp::Div => "division by zero",
+            BinaryOp::Mod => "integer modulo by zero",
+            _ => "integer division or modulo by zero",
+        };
         return Err(zero_division(message));
     }
     Ok(match op {

@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
             Kind::Float(value) => ExprKind::Literal(Literal::Float(*value)),
             Kind::Operator("(") => {
                 self.skip();
-                let mut inner = self.nested(NESTING_WEIGHT, |parser| parser.tuple(&[], true, true))?;
+                let mut inner = self.tuple(&[], true, true)?;
                 self.expect_operator(")")?;
                 inner.span = self.since(span);
                 return Ok(inner);
