@@ -29,6 +29,9 @@ pub(super) struct Decimals {
 
 /// The number in a cell that is not null.
 pub(super) fn parse(cell: &str) -> Option<Number> {
+    if let Some(number) = plain(cell) {
+        return Some(number);
+    }
     let text = cell.trim().trim_matches('%');
     let (negated, mut text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -40,6 +43,23 @@ pub(super) fn parse(cell: &str) -> Option<Number> {
     let number = decimal(&text.replace(',', ""))?;
     // agate multiplies by the sign, which rounds to the context's precision.
     Some(if negated { number.negate() } else { number }.rounded())
+}
+
+/// What nearly all numbers look like, `-12.5`: read without the detours.
+fn plain(cell: &str) -> Option<Number> {
+    let (negative, body) = match cell.strip_prefix('-') {
+        Some(body) => (true, body),
+        None => (false, cell),
+    };
+    let (whole, fraction) = body.split_once('.').unwrap_or((body, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() + fraction.len() > PRECISION as usize || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let mut kept = String::with_capacity(whole.len() + fraction.len());
+    kept.push_str(whole.trim_start_matches('0'));
+    kept.push_str(if kept.is_empty() { fraction.trim_start_matches('0') } else { fraction });
+    Some(Number::Finite { negative, digits: kept, exponent: -(fraction.len() as i64) })
 }
 
 /// Python's `Decimal(text)`.
