@@ -19,6 +19,8 @@ pub struct Failure {
     pub message: String,
     /// The statement that the warehouse refused.
     pub sql: Option<String>,
+    /// Byte offset of the error in `sql`, where the warehouse tells it.
+    pub position: Option<usize>,
 }
 
 /// The first words of dbt's error messages.
@@ -37,7 +39,14 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// The user's project is wrong in a way that the materialization found out.
     pub fn user(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::User, code, heading: Heading::Compilation, message: message.into(), sql: None }
+        Self {
+            kind: FailureKind::User,
+            code,
+            heading: Heading::Compilation,
+            message: message.into(),
+            sql: None,
+            position: None,
+        }
     }
 
     /// A feature of dbt that is refused by name.
@@ -46,7 +55,14 @@ impl Failure {
     }
 
     pub fn system(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::System, code, heading: Heading::Runtime, message: message.into(), sql: None }
+        Self {
+            kind: FailureKind::System,
+            code,
+            heading: Heading::Runtime,
+            message: message.into(),
+            sql: None,
+            position: None,
+        }
     }
 
     pub fn canceled() -> Self {
@@ -56,6 +72,17 @@ impl Failure {
             heading: Heading::Runtime,
             message: "the run was canceled".to_owned(),
             sql: None,
+            position: None,
+        }
+    }
+
+    /// Points at the line of the compiled SQL that the warehouse complains about, if it is in there; `path` is where it is kept.
+    pub fn locate(&mut self, compiled: &str, path: &str) {
+        let (Some(sql), Some(position)) = (&self.sql, self.position) else { return };
+        let Some(start) = sql.find(compiled).filter(|_| !compiled.is_empty()) else { return };
+        if (start..start + compiled.len()).contains(&position) {
+            let line = sql.as_bytes()[start..position].iter().filter(|byte| **byte == b'\n').count() + 1;
+            self.message = format!("{}\n\n> {path}:{line}", self.message.trim_end());
         }
     }
 
@@ -89,7 +116,9 @@ impl From<adapter::Error> for Failure {
     fn from(error: adapter::Error) -> Self {
         // Five letters or digits are an SQLSTATE: dbt's PostgreSQL adapter says `Database Error`, DuckDB's says `Runtime Error`.
         let sqlstate = error.native_code.as_deref().is_some_and(|code| {
-            code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+            code.len() == 5
+                && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+                && code.bytes().any(|byte| byte.is_ascii_digit())
         });
         Self {
             kind: error.kind,
@@ -97,6 +126,7 @@ impl From<adapter::Error> for Failure {
             heading: if sqlstate { Heading::Database } else { Heading::Runtime },
             message: error.message,
             sql: error.sql,
+            position: error.position,
         }
     }
 }

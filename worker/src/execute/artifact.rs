@@ -24,6 +24,13 @@ impl Attempt<'_> {
         self.write("run", sql)
     }
 
+    /// Where the compiled SQL is, for messages; `None` where it is not kept.
+    pub(super) fn compiled_path(&self) -> Option<String> {
+        let Artifacts::Write { target_path } = &self.run.artifacts else { return None };
+        let folder = target_path.strip_prefix(&self.run.project_root).unwrap_or(target_path);
+        Some(path(&folder.join("compiled"), self.node).display().to_string())
+    }
+
     fn write(&self, folder: &str, sql: &str) -> Result<()> {
         let Artifacts::Write { target_path } = &self.run.artifacts else { return Ok(()) };
         let path = path(&target_path.join(folder), self.node);

@@ -145,7 +145,10 @@ impl<'a> Attempt<'a> {
         self.result.execute_completed_at = now();
         let outcome = match outcome {
             Ok(()) => TaskOutcome::Success,
-            Err(failure) => {
+            Err(mut failure) => {
+                if let (Some(compiled), Some(path)) = (&self.result.compiled_code, self.compiled_path()) {
+                    failure.locate(compiled, &path);
+                }
                 let outcome = failure.outcome(self.node);
                 self.result.status = match failure.kind {
                     FailureKind::TestFailed => NodeStatus::Fail,

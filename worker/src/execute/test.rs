@@ -65,6 +65,7 @@ impl Attempt<'_> {
                 heading: Heading::Runtime,
                 message,
                 sql: None,
+                position: None,
             }),
             _ => Ok(()),
         }

@@ -162,6 +162,7 @@ fn invalid(name: &str, line: usize, what: &str) -> Failure {
         heading: Heading::Runtime,
         message: format!("{place}: {what}"),
         sql: None,
+        position: None,
     }
 }
 

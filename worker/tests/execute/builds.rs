@@ -125,10 +125,11 @@ fn a_model_that_fails_leaves_the_old_relation() {
             let mut project = Project::new();
             project.model("x", materialized, "select 1 as id");
             place.build(&project.run(&place, |options| options.full_refresh = true), "model.p.x");
-            project.node("x").raw_code = "select nothing as id".to_owned();
+            project.node("x").raw_code = "select\n  nothing as id".to_owned();
             let report = place.execute(&project.run(&place, |_| {}), "model.p.x");
             let TaskOutcome::Failure { kind, code, message } = report.outcome else { panic!("{materialized} passed") };
             assert_eq!((kind, code), (FailureKind::User, Code::SqlError), "{message}");
+            assert!(message.ends_with("\n  > target/compiled/p/models/x.sql:2"), "{message}");
             let heading = if place.is_duckdb() { "Runtime Error" } else { "Database Error" };
             assert!(message.starts_with(&format!("{heading} in model x (models/x.sql)\n  ")), "{message}");
             assert_eq!(report.result.status, NodeStatus::Error);
