@@ -61,8 +61,7 @@ pub struct File {
 impl ProjectFiles {
     /// Finds the files of `projects`, root first, without reading them.
     pub fn discover(projects: Vec<Arc<Project>>, diagnostics: &mut Vec<Diagnostic>) -> Self {
-        let found: Vec<(PackageFiles, Vec<Diagnostic>)> =
-            projects.into_par_iter().map(|project| discover::discover(project)).collect();
+        let found: Vec<(PackageFiles, Vec<Diagnostic>)> = projects.into_par_iter().map(discover::discover).collect();
         let mut packages = Vec::with_capacity(found.len());
         for (package, findings) in found {
             packages.push(package);
