@@ -2,6 +2,7 @@
 //!
 //! Invariant: no statement starts once the attempt is canceled.
 
+use std::borrow::Cow;
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use common::target::AdapterType;
 use common::task::FailureKind;
 
 use crate::cancellation::Cancellation;
+use crate::comment::Comment;
 use crate::warehouse::{Canceller, Connection, Error};
 
 /// One connection, shared by the executor and the templates it renders. Cheap to clone; stays on its thread.
@@ -21,16 +23,31 @@ pub struct Adapter {
     adapter_type: AdapterType,
     connection: Rc<RefCell<Box<dyn Connection>>>,
     cancellation: Cancellation,
+    comment: Option<Rc<Comment>>,
 }
 
 impl Adapter {
     pub fn new(adapter_type: AdapterType, connection: Box<dyn Connection>) -> Self {
-        Self { adapter_type, connection: Rc::new(RefCell::new(connection)), cancellation: Cancellation::default() }
+        let connection = Rc::new(RefCell::new(connection));
+        Self { adapter_type, connection, cancellation: Cancellation::default(), comment: None }
     }
 
     /// The same connection, for an attempt that `cancellation` may stop.
     pub fn for_attempt(&self, cancellation: Cancellation) -> Self {
         Self { cancellation, ..self.clone() }
+    }
+
+    /// The same connection, with a comment at each statement.
+    pub(crate) fn with_comment(&self, comment: Option<Comment>) -> Self {
+        Self { comment: comment.map(Rc::new), ..self.clone() }
+    }
+
+    /// The statement as it is sent.
+    pub(crate) fn commented<'s>(&self, sql: &'s str) -> Cow<'s, str> {
+        match &self.comment {
+            Some(comment) => Cow::Owned(comment.add_to(sql)),
+            None => Cow::Borrowed(sql),
+        }
     }
 
     pub fn canceller(&self) -> Arc<dyn Canceller> {
@@ -57,11 +74,11 @@ impl Adapter {
     }
 
     pub(crate) fn run(&self, sql: &str) -> Result<Response, Error> {
-        self.connection()?.execute(sql)
+        self.connection()?.execute(&self.commented(sql))
     }
 
     pub(crate) fn query(&self, sql: &str) -> Result<(Response, Table), Error> {
-        self.connection()?.query(sql)
+        self.connection()?.query(&self.commented(sql))
     }
 
     /// Clears a transaction that a template or a failure left open, canceled or not.

@@ -10,6 +10,7 @@
 
 pub mod adapter;
 pub mod cancellation;
+pub mod comment;
 pub mod execute;
 pub mod failure;
 pub mod materialize;

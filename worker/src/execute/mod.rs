@@ -28,6 +28,7 @@ use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
 
 use crate::adapter::Adapter;
+use crate::comment::Comment;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
 
@@ -39,7 +40,10 @@ pub fn execute(assignment: &Assignment, run: &Run, adapter: &Adapter, thread: &s
         return refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
     };
     let mut attempt = Attempt::new(assignment, run, node, adapter, thread);
-    let outcome = attempt.run();
+    let outcome = Comment::of(run, node).and_then(|comment| {
+        attempt.adapter = adapter.with_comment(comment);
+        attempt.run()
+    });
     // A template may have left a transaction open; the next task must not inherit it.
     let cleared = adapter.rollback().map_err(Failure::from);
     attempt.report(outcome.and(cleared))
@@ -79,7 +83,7 @@ struct Attempt<'a> {
     assignment: &'a Assignment,
     run: &'a Run,
     node: &'a Node,
-    adapter: &'a Adapter,
+    adapter: Adapter,
     result: NodeResult,
 }
 
@@ -99,7 +103,7 @@ impl<'a> Attempt<'a> {
             relation_name: node.relation_name.clone(),
             compiled_code: None,
         };
-        Self { assignment, run, node, adapter, result }
+        Self { assignment, run, node, adapter: adapter.clone(), result }
     }
 
     fn run(&mut self) -> Result<()> {

@@ -72,18 +72,18 @@ impl Attempt<'_> {
         target: &Relation,
         response: Option<Response>,
     ) -> Result<Response> {
-        let mut statements = plan.publication.clone();
-        statements.extend(
-            hook::render(session, &self.node.config.post_hook, true)?
-                .into_iter()
-                .map(|sql| Statement::Sql { sql, main: false }),
-        );
+        let after = hook::render(session, &self.node.config.post_hook, true)?;
+        let after = after.into_iter().map(|sql| Statement::Sql { sql, main: false });
+        let statements = plan.publication.iter().cloned().chain(after).map(|statement| match statement {
+            Statement::Sql { sql, main } => Statement::Sql { sql: self.adapter.commented(&sql).into_owned(), main },
+            other => other,
+        });
         let publication = Publication {
             run: self.assignment.run,
             node: self.assignment.node.clone(),
             epoch: self.assignment.epoch,
             relation: target.clone(),
-            statements,
+            statements: statements.collect(),
             response,
         };
         Ok(self.adapter.connection()?.publish(&publication)?)
