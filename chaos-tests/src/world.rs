@@ -202,7 +202,10 @@ impl World {
     }
 
     fn pause(&mut self) {
-        let place = self.dice.below(self.workers.len());
+        // Who freezes in the middle of something comes back as a zombie.
+        let busy: Vec<usize> = (0..self.workers.len()).filter(|&place| self.workers[place].is_busy()).collect();
+        let anyone = self.dice.below(self.workers.len());
+        let place = self.dice.pick(&busy).copied().filter(|_| self.dice.percent(70)).unwrap_or(anyone);
         let worker = &mut self.workers[place];
         worker.paused = !worker.paused;
         let (id, paused) = (worker.id.clone(), worker.paused);
