@@ -145,6 +145,8 @@ fn a_cut_log_goes_on_from_the_cut() {
     assert_eq!(log.last_index(), 1);
     log.append(&[small(2)]).unwrap();
     assert_eq!(indexes(&log), [1, 2]);
+    drop(log);
+    assert_eq!(SledLog::open(folder.path()).unwrap().last_index(), 2);
 }
 
 #[test]
@@ -223,6 +225,26 @@ fn a_damaged_entry_is_refused_by_its_index() {
         });
         let error = SledLog::open(folder.path()).err().unwrap();
         assert_eq!(error.to_string(), message);
+    }
+}
+
+#[test]
+fn damage_that_sled_takes_for_the_end_of_its_file_is_noticed() {
+    for place in (0..6_000).step_by(500) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = SledLog::open(folder.path()).unwrap();
+        for index in 1..=50 {
+            log.append(&[small(index)]).unwrap();
+        }
+        drop(log);
+        let path = folder.path().join("log/db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        for byte in &mut bytes[place..place + 8] {
+            *byte ^= 0x55;
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let error = SledLog::open(folder.path()).err().unwrap();
+        assert!(matches!(error, Error::EntriesLost { last, acknowledged: 50 } if last < 50), "at {place}: {error}");
     }
 }
 

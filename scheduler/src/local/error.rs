@@ -32,6 +32,7 @@ impl Error {
     /// Whether the log on disk is damaged.
     pub fn is_corrupt(&self) -> bool {
         use store::Error as E;
-        matches!(self, Self::Store(error) if matches!(**error, E::CorruptEntry { .. } | E::CorruptSnapshot { .. }))
+        let Self::Store(error) = self else { return false };
+        matches!(**error, E::CorruptEntry { .. } | E::EntriesLost { .. } | E::CorruptSnapshot { .. })
     }
 }

@@ -4,6 +4,7 @@
 
 mod codec;
 mod lock;
+mod mark;
 mod sled_log;
 mod snapshot;
 
@@ -59,6 +60,8 @@ pub enum Error {
     Locked { path: PathBuf, holder: Option<u32> },
     #[error("entry {index} of the log cannot be read: {reason}")]
     CorruptEntry { index: u64, reason: &'static str },
+    #[error("the log ends at entry {last}, but entry {acknowledged} was acknowledged: its file is damaged")]
+    EntriesLost { last: u64, acknowledged: u64 },
     #[error("{path} cannot be read: {reason}")]
     CorruptSnapshot { path: PathBuf, reason: &'static str },
     #[error("{path} was written by a newer version")]

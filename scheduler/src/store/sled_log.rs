@@ -4,6 +4,7 @@
 //! - sled's `flush` writes, but does not sync on Linux: an append ends with `sync_data` on sled's file.
 //! - sled puts large log messages into files of their own that it never syncs. A message is at most a leaf of some 17 values,
 //!   so values are cut to 4 KiB and stay far below its threshold of 128 KiB.
+//! - sled takes damage in the middle of its file for its end: a mark beside it tells how far the log must reach.
 //! - Keys are index and chunk, big-endian. Each entry names the one before it, so a hole is noticed at opening.
 
 use std::fs::File;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use super::codec::{self, Damage};
 use super::lock::Lock;
+use super::mark::Mark;
 use super::{Entry, Error, Log, snapshot};
 use crate::state::State;
 
@@ -32,6 +34,7 @@ pub struct SledLog {
     // Declared before the lock, so closed before it is given up.
     db: sled::Db,
     file: File,
+    mark: Mark,
     sync: SyncData,
     directory: PathBuf,
     last: u64,
@@ -58,9 +61,13 @@ impl SledLog {
             sync_folder(&path).and_then(|()| sync_folder(directory)).map_err(io)?;
         }
         let file = File::options().write(true).open(path.join("db")).map_err(io)?;
+        let (mark, acknowledged) = Mark::open(&directory.join("acknowledged")).map_err(io)?;
         let directory = directory.to_owned();
-        let mut log = Self { db, file, sync, directory, last: 0, entries: 0, failed: false, _lock: lock };
+        let mut log = Self { db, file, mark, sync, directory, last: 0, entries: 0, failed: false, _lock: lock };
         log.check()?;
+        if log.last < acknowledged {
+            return Err(Error::EntriesLost { last: log.last, acknowledged });
+        }
         Ok(log)
     }
 
@@ -143,6 +150,10 @@ impl SledLog {
         }
     }
 
+    fn mark(&mut self) -> Result<(), Error> {
+        self.mark.set(self.last).map_err(|source| self.io(source))
+    }
+
     fn damaged(&self, index: u64, damage: Damage) -> Error {
         match damage {
             Damage::Version(_) => Error::TooNew { path: self.directory.clone() },
@@ -183,7 +194,7 @@ impl Log for SledLog {
         self.write(batch)?;
         self.last = last;
         self.entries += entries.len() as u64;
-        Ok(())
+        self.mark()
     }
 
     fn read(&self, index: u64, visit: &mut dyn FnMut(Entry)) -> Result<(), Error> {
@@ -195,8 +206,13 @@ impl Log for SledLog {
     }
 
     fn truncate(&mut self, index: u64) -> Result<(), Error> {
+        let last = self.last;
+        // First the mark: it may be too low, but not too high.
+        self.last = last.min(index.saturating_sub(1));
+        self.mark()?;
         self.remove(index..u64::MAX)?;
-        self.check()
+        self.check()?;
+        self.mark()
     }
 
     fn snapshot(&self) -> Result<Option<State>, Error> {
