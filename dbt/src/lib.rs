@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod artifacts;
 pub mod builtin;
+pub mod cache;
 pub mod compile;
 pub mod context;
 pub mod files;
@@ -20,3 +21,5 @@ pub mod properties;
 pub mod resolve;
 pub mod select;
 pub mod yaml;
+
+pub use parse::{ParseOptions, Parsed, parse};

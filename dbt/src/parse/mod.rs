@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use common::target::Target;
 use common::{Diagnostic, Manifest};
 
+use crate::cache::Cache;
 use crate::context::Invocation;
 use crate::files::ProjectFiles;
 
@@ -39,7 +40,7 @@ use crate::files::ProjectFiles;
 pub struct ParseOptions {
     /// Variables, environment and flags, as templates see them.
     pub invocation: Invocation,
-    /// Where results of earlier parses are kept; `None` with `--no-partial-parse` and where nothing may be written.
+    /// The folder in which results of earlier parses are kept; `None` with `--no-partial-parse` and where nothing may be written.
     pub cache: Option<PathBuf>,
 }
 
@@ -50,7 +51,15 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Parses and resolves a project with its packages.
+/// Parses and resolves a project with its packages, unless nothing changed since the last time.
 pub fn parse(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Parsed {
-    job::run(files, target, options)
+    let cache = options.cache.as_deref().map(Cache::new);
+    if let Some(parsed) = cache.as_ref().and_then(|cache| cache.load(files, target, options)) {
+        return parsed;
+    }
+    let parsed = job::run(files, target, options);
+    if let Some(cache) = cache.filter(|_| !parsed.diagnostics.iter().any(Diagnostic::is_error)) {
+        cache.store(files, target, options, &parsed);
+    }
+    parsed
 }

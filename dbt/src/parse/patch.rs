@@ -57,7 +57,7 @@ pub fn add_yaml_snapshots(
                 resource_type: ResourceType::Snapshot,
                 package_name,
                 name,
-                path: fqn::pseudo_test_path(name, &file.relative_path),
+                path: format!("{}/{name}.sql", file.relative_path),
                 original_file_path: &file.path,
                 fqn: fqn::of_path(package_name, &file.relative_path, name),
             };

@@ -55,7 +55,8 @@
   {% set lower = existing_column_names | map('lower') | list %}
   {% set found, missing = {}, [] %}
   {% for name, column in column_dict.items() %}
-    {% if (name in existing_column_names) if column['quote'] else (name | lower in lower) %}
+    {% set present = name in existing_column_names if column['quote'] else name | lower in lower %}
+    {% if present %}
       {% do found.update({name: column}) %}
     {% else %}
       {% do missing.append(name) %}
