@@ -6,6 +6,8 @@
 mod comment;
 mod ephemeral;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 use std::sync::Arc;
