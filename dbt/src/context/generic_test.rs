@@ -32,7 +32,8 @@ fn render(context: &Rc<Rendering>, interpreter: &mut Interpreter, value: &Json) 
         Json::String(text) => {
             let template = if is_call(text) { format!("{{{{ {text} }}}}") } else { text.clone() };
             if !has_jinja(&template) {
-                return native_text(&template);
+                // dbt's native rendering turns only what the `as_…` filters give into other types.
+                return Ok(Value::from(template));
             }
             let template = Template::parse(ARGUMENTS.into(), template.as_str().into())?;
             interpreter.render_native(&template, &context.resolver(), context.undefined_mode())?
@@ -50,11 +51,6 @@ fn render(context: &Rc<Rendering>, interpreter: &mut Interpreter, value: &Json) 
         }
         other => Value::from(other),
     })
-}
-
-/// Text without Jinja stays text: dbt's native rendering turns only `as_…` filters' results into other types.
-fn native_text(text: &str) -> Result<Value> {
-    Ok(Value::str(text))
 }
 
 /// `ref('x')`, `source(…)`, `var(…)`, `env_var(…)` and `doc(…)` may be given without braces.

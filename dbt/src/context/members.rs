@@ -3,9 +3,11 @@
 use std::rc::{Rc, Weak};
 
 use common::manifest::ResourceType;
+use common::target::Target;
 use common::{Json, JsonMap};
 use serde_json::json;
 
+use super::Invocation;
 use super::adapter::AdapterObject;
 use super::arguments::{argument, text_of};
 use super::column::ColumnClass;
@@ -16,6 +18,7 @@ use super::{exceptions, model, references, results, time, variables};
 use crate::artifacts;
 use crate::jinja::Interpreter;
 use crate::jinja::error::{Interrupt, Result};
+use crate::jinja::functions::dbt_functions;
 use crate::jinja::value::{Args, Value};
 
 /// Names that are always there; functions of values (`tojson`, `modules`, …) come on top.
@@ -93,13 +96,13 @@ pub fn create(context: &Rc<Rendering>, name: &str) -> Option<Value> {
             Value::record(named)
         }
         "dbt_version" => Value::str(crate::project::DBT_VERSION),
-        "env" | "target" => target(context),
+        "env" | "target" => target(&context.shared.target),
         "env_var" => bound(context, variables::env_var),
         "exceptions" => exceptions::create(context),
         "execute" => Value::Bool(context.mode == Mode::Run),
-        "flags" => flags(context),
+        "flags" => flags(invocation),
         "graph" => graph(context),
-        "invocation_args_dict" => Value::from(&Json::Object(arguments(context))),
+        "invocation_args_dict" => Value::from(&Json::Object(arguments(invocation))),
         "invocation_id" => Value::str(invocation.invocation_id.as_str()),
         "run_started_at" => time::from_timestamp(invocation.run_started_at),
         "project_name" => Value::str(context.shared.name.as_str()),
@@ -151,7 +154,7 @@ pub fn create(context: &Rc<Rendering>, name: &str) -> Option<Value> {
         "validation" => Value::record([("any", Value::function("any", |_, args| Ok(validator(args.positional))))]),
         "var" => variables::create(context),
         "write" => Value::function("write", |_, _| Ok(Value::str(""))),
-        _ => return None,
+        _ => return dbt_functions().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value),
     })
 }
 
@@ -166,8 +169,8 @@ pub fn bound(context: &Rc<Rendering>, member: Member) -> Value {
     })
 }
 
-fn target(context: &Rendering) -> Value {
-    let target = &context.shared.target;
+/// `target`
+pub fn target(target: &Target) -> Value {
     let mut fields = target.extra.clone();
     let own = json!({
         "database": target.database,
@@ -182,13 +185,13 @@ fn target(context: &Rendering) -> Value {
     Value::from(&Json::Object(fields))
 }
 
-fn flags(context: &Rendering) -> Value {
-    let arguments = arguments(context);
+/// `flags`
+pub fn flags(invocation: &Invocation) -> Value {
+    let arguments = arguments(invocation);
     Value::record(arguments.iter().map(|(name, value)| (name.to_uppercase(), Value::from(value))))
 }
 
-fn arguments(context: &Rendering) -> JsonMap {
-    let invocation = &context.shared.invocation;
+fn arguments(invocation: &Invocation) -> JsonMap {
     let mut fields = (*invocation.flags).clone();
     let own = json!({
         "full_refresh": invocation.full_refresh,

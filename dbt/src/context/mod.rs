@@ -26,7 +26,9 @@ pub(crate) mod rendering;
 pub(crate) mod results;
 pub(crate) mod time;
 pub(crate) mod variables;
+pub mod yaml;
 
 pub use error::Error;
 pub use invocation::{Invocation, Output};
 pub use parsing::{NamePart, Parsing, Project, Recorded, Rendered};
+pub use yaml::Yaml;

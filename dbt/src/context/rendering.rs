@@ -372,3 +372,20 @@ impl Object for Namespace {
         self
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn target() -> Target {
+        Target {
+            profile_name: "p".into(),
+            name: "dev".into(),
+            adapter_type: common::target::AdapterType::Duckdb,
+            database: "db".into(),
+            schema: "main".into(),
+            threads: 1,
+            extra: JsonMap::new(),
+        }
+    }
+}

@@ -8,7 +8,7 @@ use common::{Json, JsonMap};
 use super::arguments::{argument, text_of};
 use super::rendering::{Mode, Rendering, gone, raise};
 use crate::jinja::Interpreter;
-use crate::jinja::error::Result;
+use crate::jinja::error::{Interrupt, Result};
 use crate::jinja::value::{Args, Object, Value};
 
 /// Environment variables that only profiles and packages may read.
@@ -54,7 +54,8 @@ pub fn find<'a>(context: &'a Rendering, name: &str) -> Option<&'a Json> {
     projects.into_iter().flatten().find_map(|project| scoped(&project.vars, package, name))
 }
 
-fn scoped<'a>(vars: &'a JsonMap, package: &str, name: &str) -> Option<&'a Json> {
+/// What a project's `vars` say for a package: its own section before what is set for all.
+pub fn scoped<'a>(vars: &'a JsonMap, package: &str, name: &str) -> Option<&'a Json> {
     let own = vars.get(package).and_then(Json::as_object).and_then(|vars| vars.get(name));
     own.or_else(|| vars.get(name))
 }
@@ -114,11 +115,16 @@ impl Object for Var {
     }
 }
 
-fn missing(context: &Rendering, name: &str) -> crate::jinja::error::Interrupt {
-    let mut supplied = Vec::new();
+fn missing(context: &Rendering, name: &str) -> Interrupt {
+    required(name, context.node_name(), &all(context))
+}
+
+/// dbt's error for a variable that nobody set.
+pub fn required(name: &str, node: &str, supplied: &JsonMap) -> Interrupt {
+    let mut shown = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut supplied, formatter);
-    let written = serde::Serialize::serialize(&all(context), &mut serializer);
-    let supplied = written.ok().and_then(|()| String::from_utf8(supplied).ok()).unwrap_or_default();
-    raise(format!("Required var '{name}' not found in config:\nVars supplied to {} = {supplied}", context.node_name()))
+    let mut serializer = serde_json::Serializer::with_formatter(&mut shown, formatter);
+    let written = serde::Serialize::serialize(supplied, &mut serializer);
+    let shown = written.ok().and_then(|()| String::from_utf8(shown).ok()).unwrap_or_default();
+    raise(format!("Required var '{name}' not found in config:\nVars supplied to {node} = {shown}"))
 }
