@@ -1,0 +1,2 @@
+{{ config(materialized='view', group=none) }}
+select * from {{ ref('fct_orders') }} join {{ ref('dim_customers') }} using (id)
