@@ -1,2 +1,2 @@
-{{ config(materialized='view', group=none) }}
+{{ config(materialized='view') }}
 select * from {{ ref('fct_orders') }} join {{ ref('dim_customers') }} using (id)
