@@ -47,9 +47,6 @@ impl FormatSpec {
             spec.sign = Some(*sign);
             at += 1;
         }
-        if chars.get(at) == Some(&'z') {
-            at += 1;
-        }
         if chars.get(at) == Some(&'#') {
             spec.alternate = true;
             at += 1;

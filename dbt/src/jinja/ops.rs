@@ -340,7 +340,13 @@ fn decimals(op: BinaryOp, a: Decimal, b: Decimal) -> Result<Value> {
         BinaryOp::Add => a.checked_add(b),
         BinaryOp::Sub => a.checked_sub(b),
         BinaryOp::Mul => a.checked_mul(b),
-        BinaryOp::Div => a.checked_div(b),
+        BinaryOp::Div => a.checked_div(b).map(|quotient| {
+            // An exact quotient keeps no more zeros than the difference of the scales, as in Python.
+            let mut short = quotient.normalize();
+            let scale = short.scale().max(a.scale().saturating_sub(b.scale()));
+            short.rescale(scale);
+            short
+        }),
         BinaryOp::FloorDiv => a.checked_div(b).map(|quotient| quotient.trunc()),
         BinaryOp::Mod => a.checked_rem(b),
         BinaryOp::Pow => a.checked_powd(b),

@@ -8,7 +8,7 @@ use super::arguments::Args;
 use super::compare::{CompareOp, compare, equal};
 use super::error::Result;
 use super::ops::{BinaryOp, binary};
-use super::value::Value;
+use super::value::{Key, Value};
 
 /// `value is name(args)`
 pub type Test = fn(&mut Interpreter, &Value, Args) -> Result<bool>;
@@ -21,10 +21,8 @@ pub fn get(name: &str) -> Option<Test> {
         "divisibleby" => divisible,
         "defined" => |_, value, args| plain(args, !value.is_undefined()),
         "undefined" => |_, value, args| plain(args, value.is_undefined()),
-        "filter" => {
-            |_, value, args| plain(args, value.as_str().is_some_and(|name| super::filters::get(name).is_some()))
-        }
-        "test" => |_, value, args| plain(args, value.as_str().is_some_and(|name| get(name).is_some())),
+        "filter" => |_, value, args| known(value, args, |name| super::filters::get(name).is_some()),
+        "test" => |_, value, args| known(value, args, |name| get(name).is_some()),
         "none" => |_, value, args| plain(args, value.is_none()),
         "boolean" => |_, value, args| plain(args, matches!(value, Value::Bool(_))),
         "false" => |_, value, args| plain(args, matches!(value, Value::Bool(false))),
@@ -56,6 +54,13 @@ pub fn get(name: &str) -> Option<Test> {
 fn plain(args: Args, answer: bool) -> Result<bool> {
     args.exact::<0>("test")?;
     Ok(answer)
+}
+
+/// Whether a name is among those of a table, which only hashable values can be asked for.
+fn known(value: &Value, args: Args, contains: impl Fn(&str) -> bool) -> Result<bool> {
+    args.exact::<0>("test")?;
+    Key::new(value.clone())?;
+    Ok(value.as_str().is_some_and(contains))
 }
 
 fn comparison(interpreter: &mut Interpreter, op: CompareOp, value: &Value, args: Args) -> Result<bool> {

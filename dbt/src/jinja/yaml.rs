@@ -204,10 +204,22 @@ fn string_text(text: &str, column: usize, indent: usize) -> (String, bool) {
     if needs_escapes || space_break || text.starts_with(' ') && is_multiline {
         return (double_quoted(text, column, indent), false);
     }
-    if !is_multiline && may_be_plain(text) && matches!(yaml::resolve(text), yaml::Value::String(same) if same == text) {
+    if !is_multiline
+        && may_be_plain(text)
+        && !is_timestamp(text)
+        && matches!(yaml::resolve(text), yaml::Value::String(same) if same == text)
+    {
         return (folded(text, column, indent), true);
     }
     (single_quoted(text, column, indent), false)
+}
+
+/// Whether plain text would be read as a date or a time stamp: YAML 1.1's type `timestamp`.
+fn is_timestamp(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let starts_as_date = bytes.len() >= 8 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-';
+    let allowed = |c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | '+' | ' ' | '\t' | 'T' | 't' | 'Z');
+    starts_as_date && text.chars().all(allowed) && (text.len() == 10 || text.contains(':'))
 }
 
 /// Whether text can stand without quotes in block style.

@@ -139,7 +139,7 @@ fn class_attribute(_interpreter: &mut Interpreter, name: &str) -> Option<Value> 
         }),
         "strptime" => Value::function("strptime", |_, args| {
             let [text, format] = args.exact("strptime")?;
-            Ok(strptime(&*expect_str(&text)?, &*expect_str(&format)?)?.value())
+            Ok(strptime(&expect_str(&text)?, &expect_str(&format)?)?.value())
         }),
         "fromisoformat" => Value::function("fromisoformat", |_, args| {
             let [text] = args.exact("fromisoformat")?;
