@@ -107,6 +107,11 @@ impl Run {
         }
     }
 
+    /// What stands under this name has to be looked up again.
+    pub(crate) fn forget(&self, relation: &Relation) {
+        self.known().relations.remove(&schema_of(relation));
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         // Entries are inserted whole: a panic elsewhere cannot have left one half-written.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)

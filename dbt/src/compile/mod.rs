@@ -8,6 +8,7 @@ mod ephemeral;
 mod session;
 #[cfg(test)]
 mod tests;
+pub mod values;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod hook;
 mod model;
 mod operation;
 mod overrides;
+mod own;
 mod publish;
 mod seed;
 mod test;
@@ -118,6 +119,12 @@ impl<'a> Attempt<'a> {
         if matches!(self.run.options.verb, Verb::Compile | Verb::Show) {
             return Ok(());
         }
+        if matches!(self.node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Test)
+            && self.has_own_materialization(&session)
+        {
+            return self.run_own(&mut session);
+        }
+        overrides::refuse_unheard(&session, self.node)?;
         match self.node.resource_type {
             ResourceType::Model => self.model(&mut session),
             ResourceType::Seed => self.seed(&mut session),

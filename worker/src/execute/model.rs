@@ -56,8 +56,8 @@ impl Attempt<'_> {
 
         let (plan, kind) = match shape {
             Shape::Nothing => return Ok(()),
-            Shape::View => (view::plan(&request, &mut ProjectMacros(session))?, RelationType::View),
-            Shape::Table => (table::plan(&request, &mut ProjectMacros(session))?, RelationType::Table),
+            Shape::View => (view::plan(&request, &mut self.macros(session))?, RelationType::View),
+            Shape::Table => (table::plan(&request, &mut self.macros(session))?, RelationType::Table),
             Shape::MaterializedView => (materialized_view::create(&request)?, RelationType::MaterializedView),
             Shape::Refresh => (materialized_view::refresh(&request)?, RelationType::MaterializedView),
             Shape::Incremental => {
@@ -71,7 +71,7 @@ impl Attempt<'_> {
 
     /// New rows first, then the difference in columns, then the publication.
     fn incremental(&mut self, session: &mut Session<'_>, request: &Request<'_>, before: Vec<String>) -> Result<()> {
-        let plan = incremental::stage(request, &mut ProjectMacros(session))?;
+        let plan = incremental::stage(request, &mut self.macros(session))?;
         let temporary = incremental::temporary(request);
         // Hooks inside of the transaction may make what the model's SQL reads: then the new rows are computed in the publication,
         // and only their columns are looked up before.
@@ -94,7 +94,7 @@ impl Attempt<'_> {
         };
         let existing = self.columns(request.target)?;
         let columns = incremental::Columns { new: &new, existing: &existing };
-        let plan = match incremental::publish(request, plan.clone(), columns, &mut ProjectMacros(session)) {
+        let plan = match incremental::publish(request, plan.clone(), columns, &mut self.macros(session)) {
             Ok(plan) => plan,
             Err(failure) => {
                 self.tidy(&plan, true);
@@ -104,11 +104,15 @@ impl Attempt<'_> {
         let run_sql = plan.run_sql();
         let plan = if staged { Plan { staging: Vec::new(), ..plan } } else { plan.after_hooks(before) };
         self.write_run(&run_sql)?;
-        let published = self.publish(session, &plan, request.target, None);
+        let published = self.publish(session, &plan, request.target, &self.node.config.post_hook, None);
         self.tidy(&plan, published.is_err());
         self.run.built(request.target, RelationType::Table);
         self.respond(published?);
         Ok(())
+    }
+
+    pub(super) fn macros<'s, 'c>(&self, session: &'s mut Session<'c>) -> ProjectMacros<'s, 'c> {
+        ProjectMacros { session, adapter: self.adapter.kind() }
     }
 
     fn columns(&self, relation: &Relation) -> Result<Vec<Column>> {

@@ -1,5 +1,6 @@
 //! From a plan to a published relation, exactly once.
 
+use common::node_config::Hook;
 use common::relation::{Relation, RelationType};
 use common::table::Response;
 use common::task::FailureKind;
@@ -42,7 +43,9 @@ impl Attempt<'_> {
         kind: RelationType,
     ) -> Result<()> {
         self.write_run(&plan.run_sql())?;
-        let published = self.stage(&plan, None).and_then(|response| self.publish(session, &plan, target, response));
+        let hooks = &self.node.config.post_hook;
+        let published =
+            self.stage(&plan, None).and_then(|response| self.publish(session, &plan, target, hooks, response));
         self.tidy(&plan, published.is_err());
         let response = published?;
         self.run.built(target, kind);
@@ -64,15 +67,16 @@ impl Attempt<'_> {
         Ok(response)
     }
 
-    /// The one transaction in which readers see a change.
+    /// The one transaction in which readers see a change; `hooks` that belong into it come last.
     pub(super) fn publish(
         &self,
         session: &mut Session<'_>,
         plan: &Plan,
         target: &Relation,
+        hooks: &[Hook],
         response: Option<Response>,
     ) -> Result<Response> {
-        let after = hook::render(session, &self.node.config.post_hook, true)?;
+        let after = hook::render(session, hooks, true)?;
         let after = after.into_iter().map(|sql| Statement::Sql { sql, main: false });
         let statements = plan.publication.iter().cloned().chain(after).map(|statement| match statement {
             Statement::Sql { sql, main } => Statement::Sql { sql: self.adapter.commented(&sql).into_owned(), main },

@@ -60,7 +60,8 @@ impl Attempt<'_> {
         let mut publication = plan.clone();
         publication.staging.clear();
         let publication = publication.after_hooks(before);
-        let published = loaded.and_then(|()| self.publish(session, &publication, &target, Some(response)));
+        let published =
+            loaded.and_then(|()| self.publish(session, &publication, &target, &node.config.post_hook, Some(response)));
         self.tidy(&plan, published.is_err());
         let response = published.map_err(|failure| file.blame(failure))?;
         self.run.built(&target, RelationType::Table);

@@ -6,20 +6,20 @@ use common::node_config::TestSeverity;
 use common::relation::RelationType;
 use common::table::{Datum, Table};
 use common::task::{FailureKind, NodeStatus};
-use dbt::compile::Session;
+use dbt::compile::{Session, values};
+use dbt::jinja::value::Value;
 
 use super::Attempt;
-use super::overrides::ProjectMacros;
 use super::publish::unexpected;
 use crate::failure::{Failure, Heading, Result};
 use crate::materialize::{Request, table, view};
 
 /// What the wrapped query answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Count {
-    failures: i64,
-    should_warn: bool,
-    should_error: bool,
+pub(super) struct Count {
+    pub failures: i64,
+    pub should_warn: bool,
+    pub should_error: bool,
 }
 
 /// How a test ended, in dbt's words.
@@ -50,11 +50,28 @@ impl Attempt<'_> {
             }
             None => failing_rows,
         };
-        let sql = count_query(self.node, &counted);
+        let sql = self.count_sql(session, &counted)?;
         self.write_run(&sql)?;
         let (response, table) = self.adapter.query(&sql)?;
-        let verdict = Verdict::of(self.node, read_count(&table)?);
         self.result.response = response;
+        self.judge(read_count(&table)?)
+    }
+
+    /// The query that counts; the project may have its own `get_test_sql`.
+    fn count_sql(&self, session: &mut Session<'_>, rows: &str) -> Result<String> {
+        if !session.overridden("get_test_sql") {
+            return Ok(count_query(self.node, rows));
+        }
+        let config = &self.node.config;
+        let arguments =
+            [rows, &config.fail_calc, &config.warn_if, &config.error_if].map(|text| (None, Value::str(text)));
+        let arguments = arguments.into_iter().chain([(Some("limit"), Value::None)]).collect();
+        Ok(values::text(&session.call_macro("get_test_sql", arguments)?))
+    }
+
+    /// Ends the test by what was counted.
+    pub(super) fn judge(&mut self, count: Count) -> Result<()> {
+        let verdict = Verdict::of(self.node, count);
         self.result.status = verdict.status;
         self.result.failures = Some(verdict.failures);
         self.result.message.clone_from(&verdict.message);
@@ -86,7 +103,7 @@ impl Attempt<'_> {
             columns: &[],
             held_grants: &[],
         };
-        let mut macros = ProjectMacros(session);
+        let mut macros = self.macros(session);
         let plan = match kind {
             RelationType::View => view::plan(&request, &mut macros)?,
             _ => table::plan(&request, &mut macros)?,
@@ -113,7 +130,7 @@ impl Verdict {
 }
 
 /// Where failing rows are kept; `None` where they are only counted.
-fn stored_as(node: &Node, flag: bool) -> Result<Option<RelationType>> {
+pub(super) fn stored_as(node: &Node, flag: bool) -> Result<Option<RelationType>> {
     match node.config.store_failures_as.as_deref() {
         Some("table") => Ok(Some(RelationType::Table)),
         Some("view") => Ok(Some(RelationType::View)),
