@@ -13,7 +13,11 @@ pub fn config(node: &Node) -> JsonMap {
     let config = &node.config;
     let mut out = common_keys(config);
     match node.resource_type {
-        ResourceType::Test => test_keys(&mut out, config),
+        ResourceType::Test => test_keys(&mut out, node),
+        ResourceType::Snapshot => {
+            build_keys(&mut out, config);
+            snapshot_keys(&mut out);
+        }
         ResourceType::Seed => {
             build_keys(&mut out, config);
             out.insert("delimiter".to_owned(), json!(config.delimiter));
@@ -37,7 +41,14 @@ pub fn config(node: &Node) -> JsonMap {
         out.insert("merge_exclude_columns".to_owned(), json!(config.merge_exclude_columns));
     }
     for (key, value) in &config.extra {
-        out.insert(key.clone(), value.clone());
+        match (key.as_str(), out.get_mut(key), value) {
+            ("snapshot_meta_column_names", Some(Json::Object(names)), Json::Object(given)) => {
+                names.extend(given.iter().map(|(name, column)| (name.clone(), column.clone())));
+            }
+            _ => {
+                out.insert(key.clone(), value.clone());
+            }
+        }
     }
     out
 }
@@ -51,6 +62,7 @@ fn common_keys(config: &NodeConfig) -> JsonMap {
     out.insert("tags".to_owned(), json!(config.tags));
     out.insert("meta".to_owned(), Json::Object(config.meta.clone()));
     out.insert("group".to_owned(), json!(config.group));
+    out.insert("static_analysis".to_owned(), Json::Null);
     out.insert("materialized".to_owned(), json!(config.materialized.as_str()));
     out
 }
@@ -80,14 +92,29 @@ fn build_keys(out: &mut JsonMap, config: &NodeConfig) {
     out.extend(keys.into_iter().map(|(key, value)| (key.to_owned(), value)));
 }
 
-fn test_keys(out: &mut JsonMap, config: &NodeConfig) {
+/// Keys that snapshots have whether they are set or not; those that are set follow from the config's other keys.
+fn snapshot_keys(out: &mut JsonMap) {
+    let names = ["dbt_valid_to", "dbt_valid_from", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted"];
+    let names = names.into_iter().map(|name| (name.to_owned(), Json::Null)).collect();
+    for key in ["strategy", "target_schema", "target_database", "updated_at", "check_cols"] {
+        out.insert(key.to_owned(), Json::Null);
+    }
+    out.insert("snapshot_meta_column_names".to_owned(), Json::Object(names));
+    out.insert("dbt_valid_to_current".to_owned(), Json::Null);
+}
+
+fn test_keys(out: &mut JsonMap, node: &Node) {
+    let config = &node.config;
     if config.schema.is_none() {
         out.insert("schema".to_owned(), json!(AUDIT_SCHEMA));
     }
+    // dbt keeps the case in which it was written.
+    let written = node.unrendered_config.get("severity").and_then(Json::as_str);
     let severity = match config.severity {
         TestSeverity::Error => "ERROR",
         TestSeverity::Warn => "WARN",
     };
+    let severity = written.filter(|written| written.eq_ignore_ascii_case(severity)).unwrap_or(severity);
     let keys = [
         ("severity", json!(severity)),
         ("store_failures", json!(config.store_failures)),

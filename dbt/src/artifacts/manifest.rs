@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use common::manifest::Node;
 use common::{Json, JsonMap, Manifest, NodeId};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json;
@@ -25,7 +26,7 @@ impl Serialize for Document<'_> {
         let created_at = self.metadata.generated_at.as_micros() as f64 / 1e6;
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("metadata", &self.metadata_entry())?;
-        out.serialize_entry("nodes", &entries(&manifest.nodes, |found| node(found, created_at)))?;
+        out.serialize_entry("nodes", &entries(&manifest.nodes, |found| grouped(manifest, found, created_at)))?;
         out.serialize_entry("sources", &entries(&manifest.sources, |found| source(found, created_at)))?;
         out.serialize_entry("macros", &entries(&manifest.macros, |found| macro_(found, created_at)))?;
         out.serialize_entry("docs", &entries(&manifest.docs, doc_block))?;
@@ -66,6 +67,21 @@ impl Document<'_> {
     }
 }
 
+/// A node with its group: a test belongs to that of what it tests.
+fn grouped(manifest: &Manifest, found: &Node, created_at: f64) -> JsonMap {
+    let mut out = node(found, created_at);
+    out.insert("group".to_owned(), json!(group_of(manifest, found)));
+    out
+}
+
+fn group_of<'m>(manifest: &'m Manifest, node: &'m Node) -> Option<&'m str> {
+    let attached = node.test.as_ref().and_then(|test| test.attached_node.as_ref());
+    match attached.and_then(|id| manifest.nodes.get(id)) {
+        Some(attached) => attached.config.group.as_deref(),
+        None => node.config.group.as_deref(),
+    }
+}
+
 /// Entries by id, each turned into JSON when it is written.
 struct Entries<'a, T, F>(&'a BTreeMap<NodeId, T>, F);
 
@@ -86,7 +102,7 @@ impl<T, J: Serialize, F: Fn(&T) -> J> Serialize for Entries<'_, T, F> {
 fn disabled(manifest: &Manifest, created_at: f64) -> JsonMap {
     let mut out = JsonMap::new();
     for (id, nodes) in &manifest.disabled {
-        let entries: Vec<Json> = nodes.iter().map(|found| Json::Object(node(found, created_at))).collect();
+        let entries: Vec<Json> = nodes.iter().map(|found| Json::Object(grouped(manifest, found, created_at))).collect();
         out.insert(id.to_string(), entries.into());
     }
     for (id, sources) in &manifest.disabled_sources {
@@ -117,7 +133,7 @@ fn group_map(manifest: &Manifest) -> BTreeMap<&str, Vec<&NodeId>> {
     let mut map: BTreeMap<&str, Vec<&NodeId>> =
         manifest.groups.values().map(|group| (group.name.as_str(), Vec::new())).collect();
     for node in manifest.nodes.values() {
-        if let Some(members) = node.config.group.as_deref().and_then(|group| map.get_mut(group)) {
+        if let Some(members) = group_of(manifest, node).and_then(|group| map.get_mut(group)) {
             members.push(&node.unique_id);
         }
     }

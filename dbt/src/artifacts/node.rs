@@ -54,7 +54,7 @@ pub fn node(node: &Node, created_at: f64) -> JsonMap {
     if let Some(model) = &node.model {
         let model = [
             ("access", json!(model.access)),
-            ("constraints", json!(model.constraints)),
+            ("constraints", constraints(&model.constraints, true)),
             ("version", json!(model.version)),
             ("latest_version", json!(model.latest_version)),
             ("deprecation_date", json!(model.deprecation_date)),
@@ -159,7 +159,7 @@ pub fn exposure(exposure: &Exposure, created_at: f64) -> JsonMap {
         ("unique_id", json!(exposure.unique_id)),
         ("fqn", json!(exposure.fqn)),
         ("type", json!(exposure.exposure_type)),
-        ("owner", Json::Object(exposure.owner.clone())),
+        ("owner", owner(&exposure.owner)),
         ("description", json!(exposure.description)),
         ("label", json!(exposure.label)),
         ("maturity", json!(exposure.maturity)),
@@ -215,6 +215,9 @@ pub(super) fn doc_block(doc: &DocBlock) -> Json {
 }
 
 pub(super) fn group(group: &Group) -> Json {
+    let mut config = JsonMap::new();
+    extend(&mut config, [("meta", json!({})), ("tags", json!([]))]);
+    config.extend(group.config.iter().map(|(key, value)| (key.clone(), value.clone())));
     json!({
         "name": group.name,
         "resource_type": "group",
@@ -222,9 +225,9 @@ pub(super) fn group(group: &Group) -> Json {
         "path": group.path,
         "original_file_path": group.original_file_path,
         "unique_id": group.unique_id,
-        "owner": group.owner,
+        "owner": owner(&group.owner),
         "description": group.description,
-        "config": group.config,
+        "config": config,
     })
 }
 
@@ -235,7 +238,7 @@ fn columns(columns: &IndexMap<String, ColumnInfo>) -> Json {
             "description": column.description,
             "meta": column.meta,
             "data_type": column.data_type,
-            "constraints": column.constraints,
+            "constraints": constraints(&column.constraints, false),
             "quote": column.quote,
             "config": column.config,
             "tags": column.tags,
@@ -246,8 +249,51 @@ fn columns(columns: &IndexMap<String, ColumnInfo>) -> Json {
     Json::Object(columns.iter().map(|(name, column)| (name.clone(), entry(column))).collect())
 }
 
+/// With every key that dbt's constraints have; those of a model also name columns.
+fn constraints(constraints: &[Json], of_model: bool) -> Json {
+    let complete = |constraint: &Json| {
+        let mut out = JsonMap::new();
+        let keys = [
+            ("type", Json::Null),
+            ("name", Json::Null),
+            ("expression", Json::Null),
+            ("warn_unenforced", json!(true)),
+            ("warn_unsupported", json!(true)),
+            ("to", Json::Null),
+            ("to_columns", json!([])),
+        ];
+        extend(&mut out, keys);
+        if of_model {
+            out.insert("columns".to_owned(), json!([]));
+        }
+        out.extend(constraint.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        Json::Object(out)
+    };
+    constraints.iter().map(complete).collect::<Vec<_>>().into()
+}
+
+/// Versions are numbers where they look like one, as YAML reads them.
+fn version(text: &str) -> Json {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(number), _) => json!(number),
+        (Err(_), Ok(number)) => json!(number),
+        _ => json!(text),
+    }
+}
+
+/// The name and the address, whether given or not, then what else was written.
+fn owner(owner: &JsonMap) -> Json {
+    let mut out = JsonMap::new();
+    extend(&mut out, [("email", Json::Null), ("name", Json::Null)]);
+    out.extend(owner.iter().map(|(key, value)| (key.clone(), value.clone())));
+    Json::Object(out)
+}
+
 fn refs(refs: &[Ref]) -> Json {
-    let entry = |found: &Ref| json!({ "name": found.name, "package": found.package, "version": found.version });
+    let entry = |found: &Ref| {
+        let version = found.version.as_deref().map(version);
+        json!({ "name": found.name, "package": found.package, "version": version })
+    };
     refs.iter().map(entry).collect::<Vec<_>>().into()
 }
 

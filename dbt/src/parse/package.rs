@@ -101,11 +101,18 @@ impl<'p> Package<'p> {
         if let Some((rendered, unrendered)) = patch {
             result.extend(rendered.iter().chain(unrendered).map(|(key, value)| (key.clone(), value.clone())));
         }
-        result.extend(calls.iter().map(|(key, value)| (key.clone(), value.clone())));
+        let calls = calls.iter().map(|(key, value)| (key.clone(), value.clone()));
+        if patch.is_some() {
+            result.extend(calls.clone());
+        }
         if root.name() != self.name() {
             for level in root.levels(kind, fqn, |tree| &tree.unrendered) {
                 result.extend(layers::settings(level));
             }
+        }
+        // Without a properties file, dbt puts the calls it read off the file over everything.
+        if patch.is_none() {
+            result.extend(calls);
         }
         result
     }

@@ -1,0 +1,7 @@
+//! Parses fixture projects and compares what comes out: diagnostics as snapshots, manifests with dbt-core's.
+
+mod parse {
+    mod compare;
+    mod diagnostics;
+    mod project;
+}
