@@ -169,8 +169,8 @@ fn durations(state: &State) -> BTreeMap<NodeId, Duration> {
     runs.sort_by_key(|run| run.sequence);
     let mut durations = BTreeMap::new();
     for task in runs.iter().flat_map(|run| run.tasks()) {
-        let ending = task.ending.as_ref().filter(|ending| ending.failure.is_none());
-        if let Some(result) = ending.and_then(|ending| ending.result.as_ref()) {
+        let ending = task.ending().filter(|ending| ending.failure.is_none());
+        if let Some(result) = ending.and_then(|ending| ending.result) {
             let took = result.execute_completed_at.since(result.compile_started_at);
             durations.insert(task.node.clone(), took);
         }

@@ -87,7 +87,7 @@ impl From<&Run> for RunView {
             node: task.node.clone(),
             state: task.state.clone(),
             attempt: task.attempt,
-            ending: task.ending.clone(),
+            ending: task.ending().map(Arc::new),
         });
         Self {
             id: run.id,

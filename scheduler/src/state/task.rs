@@ -1,6 +1,6 @@
 //! One node in one run, as the state machine keeps it: small, since a cluster holds millions.
 
-use std::sync::Arc;
+use std::fmt;
 
 use common::diagnostic::Code;
 use common::task::{FailureKind, NodeResult, TaskState};
@@ -22,10 +22,38 @@ pub struct Task {
     /// The last attempt's epoch; 0 before the first.
     pub epoch: Epoch,
     /// How the last attempt ended, where one did.
-    pub ending: Option<Arc<Ending>>,
+    pub(super) ending: Option<Packed>,
     /// Upstreams that have not succeeded yet.
     #[serde(skip)]
     pub(super) waiting: u32,
+}
+
+impl Task {
+    /// How the last attempt ended, where one did.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending.as_ref().and_then(Packed::unpack)
+    }
+}
+
+/// An ending as bytes: a quarter of its size unpacked, and it is seldom looked at.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Packed(Box<[u8]>);
+
+impl Packed {
+    pub fn new(ending: &Ending) -> Self {
+        let bytes = postcard::to_stdvec(ending).expect("an ending has only shapes that postcard knows");
+        Self(bytes.into_boxed_slice())
+    }
+
+    fn unpack(&self) -> Option<Ending> {
+        postcard::from_bytes(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.unpack().fmt(f)
+    }
 }
 
 /// How an attempt ended, as it is shown to people and written to `run_results.json`.

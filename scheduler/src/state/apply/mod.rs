@@ -17,6 +17,7 @@ use common::task::{FailureKind, TaskState};
 
 use super::planted::Bug;
 use super::retry::{self, Next};
+use super::task::Packed;
 use super::{Command, Ending, Entry, Event, Rejection, Reply, RunState, State, Step, StopCause};
 
 pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -> Result<Reply, Rejection> {
@@ -36,8 +37,8 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
 }
 
 impl State {
-    /// Ends a task for good and tells everyone who depends on it.
-    fn finish_task(&mut self, entry: &mut Entry, run: RunId, index: u32, step: Step) {
+    /// Ends a task for good and tells everyone who depends on it. `ending` is that of its last attempt, if that is news.
+    fn finish_task(&mut self, entry: &mut Entry, run: RunId, index: u32, step: Step, ending: Option<Arc<Ending>>) {
         self.step(run, index, step);
         let Some(task) = self.runs.get(&run).and_then(|run| run.tasks.get(index as usize)) else { return };
         entry.events.push(Event::TaskFinished {
@@ -45,7 +46,7 @@ impl State {
             node: task.node.clone(),
             attempt: task.attempt,
             state: task.state.clone(),
-            ending: task.ending.clone(),
+            ending: ending.or_else(|| task.ending().map(Arc::new)),
         });
         match task.state {
             TaskState::Success => self.wake_downstreams(run, index),
@@ -84,7 +85,7 @@ impl State {
             unseen.extend(waiting.filter(|&task| found.insert(task)));
         }
         for task in found {
-            self.finish_task(entry, id, task, Step::UpstreamFailed);
+            self.finish_task(entry, id, task, Step::UpstreamFailed, None);
         }
     }
 
@@ -96,15 +97,15 @@ impl State {
         let Some(task) = run.tasks.get_mut(index as usize) else { return };
         let (node, attempt) = (task.node.clone(), task.attempt);
         let ending = Arc::new(ending);
-        task.ending = Some(ending.clone());
+        task.ending = Some(Packed::new(&ending));
         let next = retry::next(&policy, kind, task.tries);
         let worth_another = retry::next(&policy, kind, 0) != Next::Never;
         if stopping && worth_another {
-            return self.finish_task(entry, id, index, Step::Canceled);
+            return self.finish_task(entry, id, index, Step::Canceled, Some(ending));
         }
         let (step, due_at) = match next {
             Next::Never => {
-                self.finish_task(entry, id, index, Step::Failed(kind));
+                self.finish_task(entry, id, index, Step::Failed(kind), Some(ending));
                 return self.stop_at_first_failure(entry, id);
             }
             Next::Now => (Step::Lost, entry.at),
@@ -142,7 +143,7 @@ impl State {
             }
         }
         for index in waiting {
-            self.finish_task(entry, id, index, step.clone());
+            self.finish_task(entry, id, index, step.clone(), None);
         }
     }
 

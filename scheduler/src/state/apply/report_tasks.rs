@@ -8,6 +8,7 @@ use common::diagnostic::Code;
 use common::task::{FailureKind, TaskOutcome, TaskReport, TaskState};
 
 use crate::state::planted::Bug;
+use crate::state::task::Packed;
 use crate::state::{Ending, Entry, Failure, Rejection, Reply, State, Step, Verdict};
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, reports: Vec<TaskReport>) -> Result<Reply, Rejection> {
@@ -25,10 +26,11 @@ fn accept(state: &mut State, entry: &mut Entry, report: TaskReport, touched: &mu
     let (run, result) = (report.run, Some(report.result));
     match report.outcome {
         TaskOutcome::Success => {
+            let ending = Ending { failure: None, result };
             if let Some(task) = state.runs.get_mut(&run).and_then(|run| run.tasks.get_mut(index as usize)) {
-                task.ending = Some(Arc::new(Ending { failure: None, result }));
+                task.ending = Some(Packed::new(&ending));
             }
-            state.finish_task(entry, run, index, Step::Succeeded);
+            state.finish_task(entry, run, index, Step::Succeeded, Some(Arc::new(ending)));
         }
         TaskOutcome::Failure { kind, code, message } => {
             let ending = Ending { failure: Some(Failure { kind, code, message }), result };
