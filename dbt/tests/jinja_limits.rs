@@ -113,6 +113,15 @@ fn sensible_depth_is_fine() {
 }
 
 #[test]
+fn values_nest_only_so_deep() {
+    let source = "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}";
+    let message = "the template nested values more than 300 levels deep".to_owned();
+    assert_eq!(refusal(source), (ErrorKind::Budget, message));
+    let source = "{% set ns = namespace() %}{% set ns.me = ns %}{{ ns }}";
+    assert_eq!(render(source).ok().as_deref(), Some("<Namespace {'me': <Namespace {...}>}>"));
+}
+
+#[test]
 fn cancellation_stops_a_loop() {
     let canceled = Arc::new(AtomicBool::new(true));
     let interpreter = Interpreter::new(Limits::default()).with_cancel(canceled);

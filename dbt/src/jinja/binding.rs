@@ -193,12 +193,11 @@ impl Visitor for Undeclared<'_> {
     }
 
     fn expr(&mut self, expr: &Expr) {
-        if let ExprKind::Name(name) = &expr.kind {
-            if let Some(special) = self.names.iter().find(|special| **special == &*name.name) {
-                if !self.found.contains(special) {
-                    self.found.push(special);
-                }
-            }
+        if let ExprKind::Name(name) = &expr.kind
+            && let Some(special) = self.names.iter().find(|special| **special == &*name.name)
+            && !self.found.contains(special)
+        {
+            self.found.push(special);
         }
         visit::walk_expr(self, expr);
     }

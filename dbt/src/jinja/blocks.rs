@@ -195,10 +195,10 @@ impl<'a> Tags<'a> {
                 Some(b'%') => self.tag_at(at),
                 _ => None,
             };
-            if let Some(candidate) = candidate {
-                if best.as_ref().is_none_or(|best| candidate.end < best.end) {
-                    best = Some(candidate);
-                }
+            if let Some(candidate) = candidate
+                && best.as_ref().is_none_or(|best| candidate.end < best.end)
+            {
+                best = Some(candidate);
             }
         }
         best

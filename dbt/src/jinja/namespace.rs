@@ -1,7 +1,7 @@
 //! `namespace()`: the one value whose attributes a template can assign.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::Interpreter;
@@ -13,6 +13,15 @@ use super::value::{Dict, Key, Object, Value};
 /// Attributes by name, in the order they were set.
 pub struct Namespace {
     attributes: RefCell<Dict>,
+    /// While its text is being written.
+    writing: Cell<bool>,
+}
+
+/// Namespaces within one another whose text is written.
+const DEPTH_MAX: u32 = 50;
+
+thread_local! {
+    static WRITING: Cell<u32> = const { Cell::new(0) };
 }
 
 /// `namespace(mapping_or_pairs, **attributes)`
@@ -43,7 +52,7 @@ pub fn namespace(interpreter: &mut Interpreter, args: Args) -> Result<Value> {
         }
     }
     attributes.extend(args.keyword.into_iter().map(|(name, value)| (Key::str(name), value)));
-    Ok(Value::object(Namespace { attributes: RefCell::new(attributes) }))
+    Ok(Value::object(Namespace { attributes: RefCell::new(attributes), writing: Cell::new(false) }))
 }
 
 impl Object for Namespace {
@@ -52,7 +61,17 @@ impl Object for Namespace {
     }
 
     fn to_str(&self) -> String {
-        format!("<Namespace {}>", Value::dict(self.attributes.borrow().clone()).repr())
+        // A namespace may hold itself, where Python prints dots.
+        let depth = WRITING.get();
+        if self.writing.get() || depth > DEPTH_MAX {
+            return "<Namespace {...}>".to_owned();
+        }
+        WRITING.set(depth + 1);
+        self.writing.set(true);
+        let text = format!("<Namespace {}>", Value::dict(self.attributes.borrow().clone()).repr());
+        self.writing.set(false);
+        WRITING.set(depth);
+        text
     }
 
     fn get_attr(self: Rc<Self>, _interpreter: &mut Interpreter, name: &str) -> Result<Option<Value>> {

@@ -29,6 +29,12 @@ use output::Output;
 /// How often the flag of cancellation is read, in steps.
 const CANCEL_CHECK_STEPS: u64 = 256;
 
+/// Levels of lists and dicts within one another.
+const NESTING_MAX: usize = 300;
+
+/// Items of a container that are looked at for deeper ones.
+const NESTING_WIDTH: usize = 16;
+
 /// Callers that an error remembers.
 const TRACE_MAX: usize = 64;
 
@@ -239,6 +245,22 @@ impl Interpreter {
         if bytes > 1024 { self.charge_memory(bytes) } else { Ok(()) }
     }
 
+    /// Refuses values nested so deeply that dropping them could exhaust the stack. Checked where values are assigned, since a
+    /// loop can only nest further what it keeps.
+    fn check_nesting(&self, value: &Value) -> Result<()> {
+        let mut inner = match inner_container(value) {
+            Some(inner) => inner,
+            None => return Ok(()),
+        };
+        for _ in 0..NESTING_MAX {
+            match inner_container(&inner) {
+                Some(next) => inner = next,
+                None => return Ok(()),
+            }
+        }
+        Err(exhausted(format!("the template nested values more than {NESTING_MAX} levels deep")))
+    }
+
     fn remember_cyclic(&mut self, locals: &Rc<Locals>) {
         if !self.cyclic.last().is_some_and(|last| Rc::ptr_eq(last, locals)) {
             self.cyclic.push(locals.clone());
@@ -252,4 +274,15 @@ impl Interpreter {
 
 fn exhausted(message: String) -> Interrupt {
     Error::new(ErrorKind::Budget, message).into()
+}
+
+/// The first container among the first items of a container.
+fn inner_container(value: &Value) -> Option<Value> {
+    let is_container = |value: &&Value| matches!(value, Value::List(_) | Value::Tuple(_) | Value::Dict(_));
+    match value {
+        Value::List(items) => items.borrow().iter().take(NESTING_WIDTH).find(is_container).cloned(),
+        Value::Tuple(items) => items.iter().take(NESTING_WIDTH).find(is_container).cloned(),
+        Value::Dict(dict) => dict.borrow().values().take(NESTING_WIDTH).find(is_container).cloned(),
+        _ => None,
+    }
 }

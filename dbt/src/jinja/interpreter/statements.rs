@@ -164,6 +164,7 @@ impl Interpreter {
     }
 
     pub(super) fn assign(&mut self, target: &Target, value: Value, locals: &Rc<Locals>) -> Result<()> {
+        self.check_nesting(&value)?;
         match &target.kind {
             TargetKind::Name(name) => {
                 locals.outward(name.slot.up).set(name.slot.index, value);
@@ -193,11 +194,11 @@ impl Interpreter {
 
 /// Adds the place to an error that has none yet.
 pub(super) fn place(mut interrupt: Interrupt, span: Span, locals: &Locals) -> Interrupt {
-    if let Interrupt::Error(error) = &mut interrupt {
-        if error.span.is_none() {
-            error.span = Some(span);
-            error.template.get_or_insert_with(|| locals.context.template.clone());
-        }
+    if let Interrupt::Error(error) = &mut interrupt
+        && error.span.is_none()
+    {
+        error.span = Some(span);
+        error.template.get_or_insert_with(|| locals.context.template.clone());
     }
     interrupt
 }

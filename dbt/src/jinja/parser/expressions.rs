@@ -506,15 +506,17 @@ impl<'a> Parser<'a> {
 
     fn single_target(&mut self, namespace: bool) -> Parse<Target> {
         let span = self.span();
-        if namespace && self.next_is_operator(".") && !self.at_constant() {
-            if let Some(object) = self.name() {
-                self.skip();
-                self.skip();
-                let (attribute, _) = self.expect_name()?;
-                let object = Name { name: object.into(), slot: Slot::default() };
-                let kind = TargetKind::Attr { object, attribute: attribute.into() };
-                return Ok(Target { span: self.since(span), kind });
-            }
+        if namespace
+            && self.next_is_operator(".")
+            && !self.at_constant()
+            && let Some(object) = self.name()
+        {
+            self.skip();
+            self.skip();
+            let (attribute, _) = self.expect_name()?;
+            let object = Name { name: object.into(), slot: Slot::default() };
+            let kind = TargetKind::Attr { object, attribute: attribute.into() };
+            return Ok(Target { span: self.since(span), kind });
         }
         let expr = self.primary()?;
         self.assignable(expr)
