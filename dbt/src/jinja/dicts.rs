@@ -125,6 +125,7 @@ pub fn from_args(interpreter: &mut Interpreter, args: Args, function: &str) -> R
 /// The items of a dict, or of an object that has `keys` and items as a mapping does; `None` for anything else.
 pub fn mapping_items(interpreter: &mut Interpreter, value: &Value) -> Result<Option<Vec<(Value, Value)>>> {
     match value {
+        Value::Undefined(undefined) if !undefined.chainable => Err(undefined.error()),
         Value::Dict(dict) => {
             Ok(Some(dict.borrow().iter().map(|(key, value)| (key.value().clone(), value.clone())).collect()))
         }

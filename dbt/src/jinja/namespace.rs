@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use super::Interpreter;
 use super::access;
-use super::arguments::{Args, type_error};
-use super::error::{Error, ErrorKind, Result};
+use super::arguments::Args;
+use super::dicts;
+use super::error::Result;
 use super::value::{Dict, Key, Object, Value};
 
 /// Attributes by name, in the order they were set.
@@ -26,32 +27,7 @@ thread_local! {
 
 /// `namespace(mapping_or_pairs, **attributes)`
 pub fn namespace(interpreter: &mut Interpreter, args: Args) -> Result<Value> {
-    if args.positional.len() > 1 {
-        let given = args.positional.len();
-        return Err(type_error(format!("dict expected at most 1 argument, got {given}")));
-    }
-    let mut attributes = Dict::new();
-    match args.positional.first() {
-        None => {}
-        Some(Value::Dict(dict)) => {
-            attributes.extend(dict.borrow().iter().map(|(key, value)| (key.clone(), value.clone())))
-        }
-        Some(pairs) => {
-            for (index, pair) in access::iterate(interpreter, pairs)?.iter().enumerate() {
-                let pair = interpreter.items(pair, || {
-                    format!("cannot convert dictionary update sequence element #{index} to a sequence")
-                })?;
-                let [key, value] = <[Value; 2]>::try_from(pair).map_err(|pair| {
-                    let length = pair.len();
-                    let message =
-                        format!("dictionary update sequence element #{index} has length {length}; 2 is required");
-                    Error::new(ErrorKind::Value, message)
-                })?;
-                attributes.insert(Key::new(key)?, value);
-            }
-        }
-    }
-    attributes.extend(args.keyword.into_iter().map(|(name, value)| (Key::str(name), value)));
+    let attributes = dicts::from_args(interpreter, args, "dict")?;
     Ok(Value::object(Namespace { attributes: RefCell::new(attributes), writing: Cell::new(false) }))
 }
 

@@ -145,12 +145,8 @@ impl Interpreter {
         }
         match access::slice(self, &object, &bounds[0], &bounds[1], &bounds[2])? {
             Some(value) => Ok(value),
-            None => {
-                let [start, stop, step] = bounds.map(|bound| bound.repr());
-                let kind = repr::object_type(&object);
-                let hint = format!("{kind} has no element slice({start}, {stop}, {step})");
-                Ok(self.undefined(None, Some(hint)))
-            }
+            None if matches!(object, Value::Dict(_)) => Err(type_error("unhashable type: 'slice'")),
+            None => Err(type_error(format!("'{}' object is not subscriptable", object.type_name()))),
         }
     }
 

@@ -74,7 +74,7 @@ impl Interpreter {
             }
             StmtKind::Filter { filter, frame, body } => {
                 let value = self.capture(Some(filter), frame, body, locals)?;
-                self.write(value, output)
+                self.write_text(value, output)
             }
             StmtKind::Macro(node) => {
                 let closure = self.closure(node, locals);
@@ -87,7 +87,7 @@ impl Interpreter {
                 let caller = self.closure(caller, locals);
                 let value = self.call_node(call_node, call.span, locals, Some(caller));
                 let value = value.map_err(|interrupt| place(interrupt, call.span, locals))?;
-                self.write(value, output)
+                self.write_text(value, output)
             }
             StmtKind::Block { frame, body, .. } => {
                 let inner = self.frame(frame, &locals.outermost());
@@ -138,6 +138,15 @@ impl Interpreter {
             }
         }
         Ok(())
+    }
+
+    /// What a `call` or `filter` block gives is joined with the text around it as it is, so it must be text.
+    fn write_text(&mut self, value: Value, output: &mut Output) -> Result<()> {
+        let kind = value.type_name();
+        if output.is_native() || matches!(value, Value::Str(_)) || kind == "Markup" {
+            return self.write(value, output);
+        }
+        Err(type_error(format!("sequence item 0: expected str instance, {kind} found")))
     }
 
     /// The text of a block, through its filters.
