@@ -313,3 +313,37 @@ impl Reader<'_> {
         Some(code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::literal_eval;
+
+    fn check(text: &str, wanted: Option<&str>) {
+        assert_eq!(literal_eval(text).map(|value| value.repr()).as_deref(), wanted, "{text}");
+    }
+
+    #[test]
+    fn literals_are_values() {
+        check("1", Some("1"));
+        check("-1_000.5", Some("-1000.5"));
+        check("0x1f", Some("31"));
+        check(" [1, 'a', None, True]", Some("[1, 'a', None, True]"));
+        check("(1,)", Some("(1,)"));
+        check("(1)", Some("1"));
+        check("1, 2", Some("(1, 2)"));
+        check("{'a': {1, 2}, 3: ()}", Some("{'a': {1, 2}, 3: ()}"));
+        check("'a' \"b\"", Some("'ab'"));
+        check(r"'\x41\u00e9\n'", Some(r"'Aé\n'"));
+        check(r"b'\xff'", Some(r"b'\xff'"));
+        check("[1,\n 2]", Some("[1, 2]"));
+    }
+
+    #[test]
+    fn anything_else_is_no_literal() {
+        for text in
+            ["", "abc", "true", "1 2", "[1", "select 1", "007", "1 + 'a'", "f()", "'a", "{[1]: 2}", "2020-01-01"]
+        {
+            check(text, None);
+        }
+    }
+}
