@@ -1,6 +1,7 @@
 //! What callers hold of the leader: cheap to clone, safe from any thread.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::leader::SessionId;
 use crate::state::{Command, Reply, State};
 
 /// Messages a session may be behind before it is taken for dead.
-pub(super) const OUTBOX_MAX: usize = 65_536;
+const OUTBOX_MAX: usize = 65_536;
 /// Messages a worker may be ahead.
 const INTAKE_MAX: usize = 1_024;
 
@@ -24,15 +25,38 @@ pub type Session = (tokio::sync::mpsc::Sender<WorkerMessage>, tokio::sync::mpsc:
 /// Asked of the state, answered over a channel of its own.
 pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
 
+/// Hands a message to a worker; false once nobody listens.
+pub(super) type Deliver = Box<dyn FnMut(LeaderMessage) -> bool + Send>;
+
 /// What reaches the leader's thread.
 pub(super) enum Input {
-    Connect(SessionId, tokio::sync::mpsc::Sender<LeaderMessage>),
+    Connect(SessionId, Deliver),
     Message(SessionId, WorkerMessage),
     Disconnect(SessionId),
     Propose(Vec<Command>, SyncSender<Result<Vec<Reply>, Error>>),
     Read(Question),
     Subscribe(RunId, Sender<Update>),
     Shutdown,
+}
+
+/// The worker's way to the leader in a session of [`Handle::attach`]. Dropping it ends the session and loses the worker.
+pub struct Uplink {
+    session: SessionId,
+    inbox: SyncSender<Input>,
+}
+
+impl Uplink {
+    /// Waits while the leader is behind.
+    pub fn send(&self, message: WorkerMessage) -> Result<(), Error> {
+        self.inbox.send(Input::Message(self.session, message)).map_err(|_| Error::Stopped)
+    }
+}
+
+impl Drop for Uplink {
+    fn drop(&mut self) {
+        // An error means that the leader has stopped, and with it the session.
+        let _ = self.inbox.send(Input::Disconnect(self.session));
+    }
 }
 
 #[derive(Clone)]
@@ -43,7 +67,7 @@ pub struct Handle {
 pub(super) struct Shared {
     pub inbox: SyncSender<Input>,
     pub thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-    pub sessions: std::sync::atomic::AtomicU64,
+    pub sessions: AtomicU64,
     pub failure: Arc<OnceLock<Error>>,
 }
 
@@ -77,26 +101,30 @@ impl Handle {
         self.propose(vec![Command::CancelRun { run, cause: CancelCause::Request }]).map(drop)
     }
 
-    /// Opens a session. The worker says `Hello` first; dropping the sender ends the session and loses the worker. To hide the
-    /// commit between two tasks, a worker says a slot or two more than it has threads and queues what is early.
+    /// Opens a session without threads between: `deliver` is called on the leader's own thread, takes a message for the worker
+    /// and answers whether the worker still listens. It must not wait for the leader. The worker says `Hello` first. To hide
+    /// the commit between two tasks, it says a slot or two more than it has threads and queues what is early.
+    pub fn attach(&self, deliver: impl FnMut(LeaderMessage) -> bool + Send + 'static) -> Result<Uplink, Error> {
+        let session = SessionId(self.shared.sessions.fetch_add(1, Ordering::Relaxed));
+        self.send(Input::Connect(session, Box::new(deliver)))?;
+        Ok(Uplink { session, inbox: self.shared.inbox.clone() })
+    }
+
+    /// [`Handle::attach`] over bounded channels, as on a fleet. Dropping the sender ends the session.
     pub fn connect_worker(&self) -> Result<Session, Error> {
-        let id = SessionId(self.shared.sessions.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         let (to_worker, from_leader) = tokio::sync::mpsc::channel(OUTBOX_MAX);
         let (to_leader, mut from_worker) = tokio::sync::mpsc::channel(INTAKE_MAX);
-        self.send(Input::Connect(id, to_worker))?;
-        let inbox = self.shared.inbox.clone();
+        // A worker so far behind that its channel is full is as good as dead.
+        let uplink = self.attach(move |message| to_worker.try_send(message).is_ok())?;
         let forward = move || {
             while let Some(message) = from_worker.blocking_recv() {
-                if inbox.send(Input::Message(id, message)).is_err() {
+                if uplink.send(message).is_err() {
                     return;
                 }
             }
-            // An error means that the leader has stopped, and with it the session.
-            let _ = inbox.send(Input::Disconnect(id));
         };
-        let spawned = std::thread::Builder::new().name(format!("session-{}", id.0)).spawn(forward);
-        spawned.map_err(|_| Error::Stopped)?;
-        Ok((to_leader, from_leader))
+        let spawned = std::thread::Builder::new().name("session".to_owned()).spawn(forward);
+        spawned.map(|_| (to_leader, from_leader)).map_err(|_| Error::Stopped)
     }
 
     /// Everything that happens in a run from now on; ends after `RunFinished`. May be called before the run exists. The stream

@@ -30,7 +30,7 @@ use crate::state::{Counts, Ending, Run, RunState};
 pub use crate::leader::Update;
 pub use crate::state::{CancelCause, Event, Submission};
 pub use error::Error;
-pub use handle::{Handle, Session};
+pub use handle::{Handle, Session, Uplink};
 
 /// How to lead.
 #[derive(Clone, Debug)]

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use common::RunId;
-use common::session::LeaderMessage;
 
-use super::handle::{Input, Question, Shared};
+use super::handle::{Deliver, Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
 use crate::leader::{Leader, SessionId, Ticket};
 use crate::state::{CancelCause, Command, Reply, State};
@@ -82,7 +81,7 @@ struct Shell {
     leader: Leader,
     log: Box<dyn Log>,
     next_index: u64,
-    outboxes: BTreeMap<SessionId, tokio::sync::mpsc::Sender<LeaderMessage>>,
+    outboxes: BTreeMap<SessionId, Deliver>,
     subscribers: BTreeMap<RunId, Vec<Sender<Update>>>,
     proposers: BTreeMap<Ticket, Proposer>,
     next_ticket: u64,
@@ -117,8 +116,8 @@ impl Shell {
 
     fn take(&mut self, input: Input, questions: &mut Vec<Question>) {
         match input {
-            Input::Connect(session, outbox) => {
-                self.outboxes.insert(session, outbox);
+            Input::Connect(session, deliver) => {
+                self.outboxes.insert(session, deliver);
                 self.leader.connect(session);
             }
             Input::Message(session, message) => self.leader.receive(session, message, clock::now()),
@@ -157,9 +156,8 @@ impl Shell {
     fn deliver(&mut self) {
         let output = self.leader.output();
         for (session, message) in output.messages {
-            let Some(outbox) = self.outboxes.get(&session) else { continue };
-            // A worker so far behind is as good as dead; its session ends and it is lost.
-            if outbox.try_send(message).is_err() {
+            let Some(deliver) = self.outboxes.get_mut(&session) else { continue };
+            if !deliver(message) {
                 self.outboxes.remove(&session);
                 self.leader.disconnect(session);
             }
