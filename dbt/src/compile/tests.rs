@@ -131,6 +131,10 @@ fn model(name: &str, code: &str, materialized: Materialization, upstream: &[&str
 
 /// A project of models and one macro file, with the built-in package.
 fn compiler(models: Vec<Node>, own_macros: &str) -> Compiler {
+    compiler_for(AdapterType::Duckdb, models, own_macros)
+}
+
+fn compiler_for(adapter_type: AdapterType, models: Vec<Node>, own_macros: &str) -> Compiler {
     let mut macros: BTreeMap<NodeId, Macro> = BTreeMap::new();
     for (path, text) in builtin::FILES {
         macros
@@ -142,7 +146,7 @@ fn compiler(models: Vec<Node>, own_macros: &str) -> Compiler {
     let manifest = Manifest {
         project_name: "shop".into(),
         project_id: String::new(),
-        adapter_type: AdapterType::Duckdb,
+        adapter_type,
         quoting: Quoting::default(),
         nodes: models.into_iter().map(|node| (node.unique_id.clone(), node)).collect(),
         sources: BTreeMap::new(),
@@ -160,7 +164,7 @@ fn compiler(models: Vec<Node>, own_macros: &str) -> Compiler {
     let target = Target {
         profile_name: "shop".into(),
         name: "dev".into(),
-        adapter_type: AdapterType::Duckdb,
+        adapter_type,
         database: "dev".into(),
         schema: "main".into(),
         threads: 1,
@@ -321,4 +325,40 @@ fn hooks_are_rendered_after_compiling_with_the_compiled_code() {
     let mut session = compiler.session(&"model.shop.m".into(), Rc::new(Recorder::default())).unwrap();
     session.compile().unwrap();
     assert_eq!(session.render("{{ sql }} on {{ this.name }}").unwrap(), "select 1 on m");
+}
+
+/// SQL without the white space that means nothing.
+fn squeezed(sql: &str) -> String {
+    let words = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tight = |text: String, mark: &str| text.replace(&format!(" {mark}"), mark).replace(&format!("{mark} "), mark);
+    ["(", ")", ",", ";", "[", "]"].into_iter().fold(words, tight)
+}
+
+#[test]
+fn builtin_macros_render_what_dbts_own_render() {
+    let cases = include_str!("../builtin/goldens/cases.txt").lines().filter_map(|line| line.split_once('|'));
+    let cases: Vec<(&str, &str)> = cases.collect();
+    let goldens = [
+        (AdapterType::Duckdb, "memory", include_str!("../builtin/goldens/duckdb.json")),
+        (AdapterType::Postgres, "db", include_str!("../builtin/goldens/postgres.json")),
+    ];
+    let mut different = Vec::new();
+    for (adapter_type, database, golden) in goldens {
+        let golden: BTreeMap<String, String> = serde_json::from_str(golden).unwrap();
+        let models = cases.iter().map(|(name, expression)| {
+            let node = model(name, expression, Materialization::View, &[]);
+            Node { database: database.into(), schema: "s".into(), ..node }
+        });
+        let mut compiler = compiler_for(adapter_type, models.collect(), "");
+        let shared = Arc::get_mut(&mut compiler.shared).unwrap();
+        shared.target.schema = "s".into();
+        for (name, _) in &cases {
+            let compiled = compiler.compile(&format!("model.shop.{name}").into(), Rc::new(Recorder::default()));
+            let text = compiled.map_or_else(|error| error.diagnostic.to_string(), |compiled| compiled.compiled_code);
+            if squeezed(&text) != squeezed(&golden[*name]) {
+                different.push(format!("{adapter_type} {name}\n  dbt:  {}\n  ours: {}", squeezed(&golden[*name]), squeezed(&text)));
+            }
+        }
+    }
+    assert!(different.is_empty(), "{} differ\n{}", different.len(), different.join("\n"));
 }
