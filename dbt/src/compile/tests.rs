@@ -356,7 +356,11 @@ fn builtin_macros_render_what_dbts_own_render() {
             let compiled = compiler.compile(&format!("model.shop.{name}").into(), Rc::new(Recorder::default()));
             let text = compiled.map_or_else(|error| error.diagnostic.to_string(), |compiled| compiled.compiled_code);
             if squeezed(&text) != squeezed(&golden[*name]) {
-                different.push(format!("{adapter_type} {name}\n  dbt:  {}\n  ours: {}", squeezed(&golden[*name]), squeezed(&text)));
+                different.push(format!(
+                    "{adapter_type} {name}\n  dbt:  {}\n  ours: {}",
+                    squeezed(&golden[*name]),
+                    squeezed(&text)
+                ));
             }
         }
     }

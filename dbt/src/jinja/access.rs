@@ -275,6 +275,10 @@ pub fn call(interpreter: &mut Interpreter, value: &Value, args: Args) -> Result<
 pub fn call_method(interpreter: &mut Interpreter, value: &Value, name: &str, args: Args) -> Result<Value> {
     if let Value::Object(object) = value {
         if name.starts_with('_') {
+            // The sandbox forbids attributes, not items: `dbt_utils._is_relation` is an item of the package's dict.
+            if let Some(item) = object.clone().get_item(interpreter, &Value::str(name))? {
+                return call(interpreter, &item, args);
+            }
             let message =
                 format!("access to attribute {} of {} object is unsafe.", quote(name), quote(value.type_name()));
             return Err(Error::new(ErrorKind::Security, message).into());
