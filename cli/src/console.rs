@@ -102,11 +102,6 @@ impl Console {
         }
     }
 
-    /// A failure of the program itself: to standard error where output may be piped on.
-    pub fn is_json(&self) -> bool {
-        self.inner.format == LogFormat::Json
-    }
-
     /// Shows a progress bar below the lines where standard error is a terminal; returns whether it does.
     pub fn start_progress(&self, total: u64) -> bool {
         let wanted = self.inner.format != LogFormat::Json

@@ -83,14 +83,12 @@ impl Local {
         self.worker.connect(outbox);
         Ok(())
     }
-
-    /// Interrupts the SQL in flight.
-    pub fn cancel_all(&self) {
-        self.worker.cancel_all();
-    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).with_context(|| format!("cannot start thread {name}"))?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .with_context(|| format!("cannot start thread {name}"))?;
     Ok(())
 }

@@ -1,7 +1,118 @@
-//! The `kontiki` program.
+//! The `kontiki` program: dbt's verbs on this machine.
+//!
+//! Invariant: every failure a user can see is printed once, through the console, with its code; the exit code is dbt's.
+
 mod args;
+mod artifacts;
 mod console;
 mod exit;
+mod interrupt;
+mod local;
 mod progress;
+mod project;
+mod run;
+mod verbs;
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use common::diagnostic::{Code, Location};
+use common::{Diagnostic, JsonMap, Timestamp};
+
+use args::{Cli, Command};
+use console::{Console, Event};
+use exit::Exit;
+use project::{Call, Refused};
+
+fn main() -> ExitCode {
+    let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
+    let cli = Cli::parse();
+    let invocation_id = uuid::Uuid::new_v4().to_string();
+    let console = Console::new(&cli.global, invocation_id.clone());
+    console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });
+    let exit = call(&cli, console, invocation_id, started_at)
+        .and_then(|call| dispatch(&call, &cli.command))
+        .unwrap_or(Exit::Unusable);
+    exit.into()
+}
+
+fn call(cli: &Cli, console: Console, invocation_id: String, started_at: Timestamp) -> Result<Call, Refused> {
+    let vars = match vars(cli.global.vars.as_deref()) {
+        Ok(vars) => vars,
+        Err(diagnostics) => {
+            for diagnostic in diagnostics {
+                console.emit(&Event::Diagnostic(diagnostic));
+            }
+            return Err(Refused);
+        }
+    };
+    // Names and values that are not UTF-8 cannot be asked for by a template.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Ok(Call {
+        global: cli.global.clone(),
+        console,
+        verb: verb(&cli.command),
+        invocation_id,
+        started_at,
+        vars: Arc::new(vars),
+        env: Arc::new(env),
+    })
+}
+
+fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Build(_) => "build",
+        Command::Run(_) => "run",
+        Command::Test(_) => "test",
+        Command::Seed(_) => "seed",
+        Command::Compile(_) => "compile",
+        Command::Parse => "parse",
+        Command::Ls(_) => "list",
+        Command::Show(_) => "show",
+        Command::Retry(_) => "retry",
+        Command::Clean(_) => "clean",
+        Command::Debug(_) => "debug",
+        Command::Init(_) => "init",
+    }
+}
+
+fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
+    use common::run::Verb;
+    match command {
+        Command::Build(execute) => verbs::execute(call, Verb::Build, execute),
+        Command::Run(execute) => verbs::execute(call, Verb::Run, execute),
+        Command::Test(execute) => verbs::execute(call, Verb::Test, execute),
+        Command::Seed(execute) => verbs::execute(call, Verb::Seed, execute),
+        Command::Compile(compile) => verbs::compile(call, compile),
+        Command::Parse => verbs::parse(call),
+        Command::Ls(list) => verbs::list(call, list),
+        Command::Show(show) => verbs::show(call, show),
+        Command::Retry(retry) => verbs::retry(call, retry),
+        Command::Clean(clean) => verbs::clean(call, clean),
+        Command::Debug(debug) => verbs::debug(call, debug),
+        Command::Init(init) => verbs::init(init, call.global.profiles_dir.as_deref(), &call.console)
+            .map_err(|error| call.refuse_with(Code::Usage, &format!("{error:#}"))),
+    }
+}
+
+/// `--vars`: a YAML mapping.
+fn vars(text: Option<&str>) -> Result<JsonMap, Vec<Diagnostic>> {
+    let Some(text) = text else { return Ok(JsonMap::new()) };
+    let mut diagnostics = Vec::new();
+    let source = dbt::yaml::Source::new("--vars".to_owned(), text);
+    let root = dbt::yaml::load(&source, &mut diagnostics);
+    match root.map(|root| root.to_json()) {
+        _ if !diagnostics.is_empty() => Err(diagnostics),
+        None | Some(common::Json::Null) => Ok(JsonMap::new()),
+        Some(common::Json::Object(vars)) => Ok(vars),
+        Some(_) => Err(vec![
+            Diagnostic::error(Code::VarsInvalid, "--vars must be a YAML mapping")
+                .at(Location::in_text("--vars", text, 1, 1))
+                .hint("for example: --vars '{day: 2024-05-01}'"),
+        ]),
+    }
+}

@@ -127,9 +127,9 @@ impl Day {
 
     /// Orders, their lines and their deliveries, until the day's pizzas are sold.
     fn write_orders(&mut self, out: &std::path::Path) -> Result<(u64, u64)> {
-        let mut orders =
-            Csv::create(out, "orders", "order_id,customer_id,branch_id,ordered_at,status,channel")?;
-        let mut lines = Csv::create(out, "order_lines", "order_id,line_number,recipe_id,size,quantity,unit_price_cents")?;
+        let mut orders = Csv::create(out, "orders", "order_id,customer_id,branch_id,ordered_at,status,channel")?;
+        let mut lines =
+            Csv::create(out, "order_lines", "order_id,line_number,recipe_id,size,quantity,unit_price_cents")?;
         let mut deliveries =
             Csv::create(out, "deliveries", "delivery_id,order_id,courier_id,dispatched_at,delivered_at,distance_m")?;
         // Ids of different days never meet.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::{conformance, duckdb};
 use crate::run::{cargo, run};
+use crate::{conformance, duckdb};
 
 #[derive(Args)]
 pub struct Test {

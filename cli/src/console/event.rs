@@ -38,28 +38,68 @@ pub enum NodeKind {
 /// A console line.
 #[derive(Clone, Debug)]
 pub enum Event {
-    MainReportVersion { version: String },
-    AdapterRegistered { adapter: String, version: String },
+    MainReportVersion {
+        version: String,
+    },
+    AdapterRegistered {
+        adapter: String,
+        version: String,
+    },
     FoundStats(String),
-    Concurrency { threads: u32, target: String },
+    Concurrency {
+        threads: u32,
+        target: String,
+    },
     /// An empty line, or text that carries no data of its own.
     Blank,
     Note(String),
     DebugNote(String),
     Started(NodeLine),
-    Finished { node: NodeLine, status: NodeStatus, message: String, failures: Option<i64>, seconds: f64 },
+    Finished {
+        node: NodeLine,
+        status: NodeStatus,
+        message: String,
+        failures: Option<i64>,
+        seconds: f64,
+    },
     Skipped(NodeLine),
-    Canceled { name: String },
-    FinishedRunning { counts: String, seconds: f64 },
-    Summary { errors: usize, warnings: usize, interrupted: bool },
-    ResultFailure { resource_type: String, name: String, path: String },
-    ResultWarning { resource_type: String, name: String, path: String },
-    ResultMessage { message: String, is_warning: bool },
+    FinishedRunning {
+        counts: String,
+        seconds: f64,
+    },
+    Summary {
+        errors: usize,
+        warnings: usize,
+        interrupted: bool,
+    },
+    ResultFailure {
+        resource_type: String,
+        name: String,
+        path: String,
+    },
+    ResultWarning {
+        resource_type: String,
+        name: String,
+        path: String,
+    },
+    ResultMessage {
+        message: String,
+        is_warning: bool,
+    },
     CompiledPath(String),
-    StoredFailures { relation: String },
-    Stats { pass: usize, warn: usize, error: usize, skip: usize, no_op: usize },
+    StoredFailures {
+        relation: String,
+    },
+    Stats {
+        pass: usize,
+        warn: usize,
+        error: usize,
+        skip: usize,
+        no_op: usize,
+    },
     NothingToDo,
     NoNodesSelected,
+    NothingMatches(String),
     Diagnostic(Diagnostic),
     EncounteredError(String),
 }
@@ -68,10 +108,12 @@ impl Event {
     pub fn level(&self) -> LogLevel {
         match self {
             Self::DebugNote(_) => LogLevel::Debug,
-            Self::NothingToDo | Self::NoNodesSelected | Self::ResultWarning { .. } => LogLevel::Warn,
+            Self::NothingToDo | Self::NoNodesSelected | Self::NothingMatches(_) | Self::ResultWarning { .. } => {
+                LogLevel::Warn
+            }
             Self::ResultMessage { is_warning: true, .. } => LogLevel::Warn,
             Self::ResultFailure { .. } | Self::ResultMessage { .. } | Self::EncounteredError(_) => LogLevel::Error,
-            Self::Finished { status: NodeStatus::Error | NodeStatus::Fail, .. } | Self::Canceled { .. } => LogLevel::Error,
+            Self::Finished { status: NodeStatus::Error | NodeStatus::Fail, .. } => LogLevel::Error,
             Self::Finished { status: NodeStatus::Warn, .. } => LogLevel::Warn,
             Self::Diagnostic(diagnostic) => match diagnostic.severity {
                 Severity::Error => LogLevel::Error,
@@ -115,7 +157,6 @@ impl Event {
                 NodeKind::Exposure => "LogNodeNoOpResult",
             },
             Self::Skipped(_) => "SkippingDetails",
-            Self::Canceled { .. } => "LogCancelLine",
             Self::FinishedRunning { .. } => "FinishedRunningStats",
             Self::Summary { .. } => "EndOfRunSummary",
             Self::ResultFailure { .. } => "RunResultFailure",
@@ -127,6 +168,7 @@ impl Event {
             Self::Stats { .. } => "StatsLine",
             Self::NothingToDo => "NothingToDo",
             Self::NoNodesSelected => "NoNodesSelected",
+            Self::NothingMatches(_) => "NoNodesForSelectionCriteria",
             Self::Diagnostic(_) => "Diagnostic",
             Self::EncounteredError(_) => "MainEncounteredError",
         }
@@ -152,7 +194,6 @@ impl Event {
                 NodeKind::Exposure => "Q019",
             },
             Self::Skipped(_) => "Q034",
-            Self::Canceled { .. } => "Q022",
             Self::FinishedRunning { .. } => "E040",
             Self::Summary { .. } => "Z030",
             Self::ResultFailure { .. } => "Z021",
@@ -164,6 +205,7 @@ impl Event {
             Self::Stats { .. } => "Z023",
             Self::NothingToDo => "Q035",
             Self::NoNodesSelected => "P001",
+            Self::NothingMatches(_) => "M030",
             Self::Diagnostic(diagnostic) => diagnostic.code.as_str(),
             Self::EncounteredError(_) => "Z002",
         }
@@ -197,9 +239,6 @@ impl Event {
             Self::Skipped(node) => {
                 padded(node, &format!("SKIP {}", node.skip_description), &style.yellow("SKIP"), None, width)
             }
-            Self::Canceled { name } => {
-                format!("{:.<width$} [{}]", format!("CANCEL query {name} "), style.red("CANCEL"))
-            }
             Self::FinishedRunning { counts, seconds } => {
                 format!("Finished running {counts} in {} ({seconds:.2}s).", spelled_duration(*seconds))
             }
@@ -230,8 +269,11 @@ impl Event {
                 "Done. PASS={pass} WARN={warn} ERROR={error} SKIP={skip} NO-OP={no_op} TOTAL={}",
                 pass + warn + error + skip + no_op
             ),
-            Self::NothingToDo => "Nothing to do. Try checking your model configs and model specification args".to_owned(),
+            Self::NothingToDo => {
+                "Nothing to do. Try checking your model configs and model specification args".to_owned()
+            }
             Self::NoNodesSelected => "No nodes selected!".to_owned(),
+            Self::NothingMatches(text) => capitalized(text),
             Self::Diagnostic(diagnostic) => paint_diagnostic(diagnostic, style),
             Self::EncounteredError(text) => format!("Encountered an error:\n{text}"),
         }
@@ -249,7 +291,9 @@ impl Event {
                 json!({ "node_count": 0, "num_threads": threads, "target_name": target })
             }
             Self::Blank => json!({ "msg": "" }),
-            Self::Note(text) | Self::DebugNote(text) | Self::EncounteredError(text) => json!({ "msg": text }),
+            Self::Note(text) | Self::DebugNote(text) | Self::EncounteredError(text) | Self::NothingMatches(text) => {
+                json!({ "msg": text })
+            }
             Self::Started(node) | Self::Skipped(node) => json!({
                 "description": node.description, "index": node.index, "total": node.total, "node_info": node.info,
             }),
@@ -257,7 +301,6 @@ impl Event {
                 "description": node.description, "index": node.index, "total": node.total, "node_info": node.info,
                 "status": status_word(node.kind, *status, message), "num_failures": failures, "execution_time": seconds,
             }),
-            Self::Canceled { name } => json!({ "conn_name": name }),
             Self::FinishedRunning { counts, seconds } => json!({
                 "stat_line": counts, "execution": format!(" in {}", spelled_duration(*seconds)), "execution_time": seconds,
             }),
@@ -290,7 +333,9 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
         (NodeKind::Model, NodeStatus::Error) => ("ERROR creating".to_owned(), "ERROR".to_owned()),
         (NodeKind::Seed, NodeStatus::Error) => ("ERROR loading".to_owned(), "ERROR".to_owned()),
         (NodeKind::Snapshot, NodeStatus::Error) => ("ERROR snapshotting".to_owned(), "ERROR".to_owned()),
-        (NodeKind::Test | NodeKind::Hook | NodeKind::Exposure, NodeStatus::Error) => ("ERROR".to_owned(), "ERROR".to_owned()),
+        (NodeKind::Test | NodeKind::Hook | NodeKind::Exposure, NodeStatus::Error) => {
+            ("ERROR".to_owned(), "ERROR".to_owned())
+        }
         (_, NodeStatus::NoOp) => ("NO-OP".to_owned(), "NO-OP".to_owned()),
         (NodeKind::Model, _) => ("OK created".to_owned(), message.to_owned()),
         (NodeKind::Seed, _) => ("OK loaded".to_owned(), message.to_owned()),
@@ -332,6 +377,11 @@ pub fn counted(count: usize, word: &str) -> String {
         None if word == "analysis" => format!("{count} analyses"),
         None => format!("{count} {word}s"),
     }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
 fn spelled_duration(seconds: f64) -> String {
@@ -407,11 +457,9 @@ mod tests {
 
     #[test]
     fn counts_have_their_plural() {
-        assert_eq!([counted(1, "analysis"), counted(2, "analysis"), counted(2, "query"), counted(0, "seed")], [
-            "1 analysis",
-            "2 analyses",
-            "2 queries",
-            "0 seeds"
-        ]);
+        assert_eq!(
+            [counted(1, "analysis"), counted(2, "analysis"), counted(2, "query"), counted(0, "seed")],
+            ["1 analysis", "2 analyses", "2 queries", "0 seeds"]
+        );
     }
 }

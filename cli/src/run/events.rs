@@ -1,12 +1,12 @@
 //! From the leader's updates to console lines and outcomes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 
 use common::diagnostic::Code;
 use common::table::Response;
-use common::task::{FailureKind, NodeResult, NodeStatus, TaskState};
 use common::target::Target;
+use common::task::{FailureKind, NodeResult, NodeStatus, TaskState};
 use common::{Manifest, NodeId, Timestamp};
 use scheduler::local::{Event as Committed, Update};
 use scheduler::state::{Ending, RunOutcome};
@@ -17,26 +17,25 @@ use crate::console::{Console, Event, NodeLine};
 
 /// Follows one run to its end.
 pub struct Follower<'a> {
-    pub console: &'a Console,
+    /// None where nodes have no lines of their own.
+    pub console: Option<&'a Console>,
     pub manifest: &'a Manifest,
     pub target: &'a Target,
     pub total: usize,
     pub outcomes: &'a mut Outcomes,
     index: usize,
     started: HashMap<NodeId, NodeLine>,
-    /// Nodes whose retried attempts have been announced: (node, attempts so far).
-    retried: BTreeMap<NodeId, u32>,
 }
 
 impl<'a> Follower<'a> {
     pub fn new(
-        console: &'a Console,
+        console: Option<&'a Console>,
         manifest: &'a Manifest,
         target: &'a Target,
         total: usize,
         outcomes: &'a mut Outcomes,
     ) -> Self {
-        Self { console, manifest, target, total, outcomes, index: 0, started: HashMap::new(), retried: BTreeMap::new() }
+        Self { console, manifest, target, total, outcomes, index: 0, started: HashMap::new() }
     }
 
     /// Prints and records updates until the run is finished; `None` where the leader stopped before.
@@ -45,9 +44,8 @@ impl<'a> Follower<'a> {
             match update {
                 Update::Started { node, .. } => self.started(&node),
                 Update::Event(Committed::TaskUpForRetry { node, attempt, ending, .. }) => {
-                    self.retried.insert(node.clone(), attempt.0);
                     let reason = ending.failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or_default();
-                    self.console.emit(&Event::Note(format!("Attempt {} of {node} will be repeated: {reason}", attempt.0)));
+                    self.emit(&Event::Note(format!("Attempt {} of {node} will be repeated: {reason}", attempt.0)));
                 }
                 Update::Event(Committed::TaskFinished { node, state, ending, .. }) => {
                     self.finished(&node, &state, ending.as_deref());
@@ -57,6 +55,24 @@ impl<'a> Follower<'a> {
             }
         }
         None
+    }
+
+    pub fn emit(&self, event: &Event) {
+        if let Some(console) = self.console {
+            console.emit(event);
+        }
+    }
+
+    fn progress_started(&self, line: &NodeLine) {
+        if let Some(console) = self.console {
+            console.progress_started(&line.description);
+        }
+    }
+
+    fn progress_finished(&self, line: &NodeLine) {
+        if let Some(console) = self.console {
+            console.progress_finished(&line.description);
+        }
     }
 
     /// The number of the last line, for what is not a task (exposures).
@@ -78,8 +94,8 @@ impl<'a> Follower<'a> {
             return;
         }
         let Some(line) = self.line(node) else { return };
-        self.console.progress_started(&line.description);
-        self.console.emit(&Event::Started(line.clone()));
+        self.progress_started(&line);
+        self.emit(&Event::Started(line.clone()));
         self.started.insert(node.clone(), line);
     }
 
@@ -87,7 +103,7 @@ impl<'a> Follower<'a> {
         let result = result_of(state, ending);
         match self.started.remove(node) {
             Some(line) => {
-                self.console.progress_finished(&line.description);
+                self.progress_finished(&line);
                 let seconds = result.execute_completed_at.since(result.compile_started_at).as_secs_f64();
                 let event = if result.status == NodeStatus::Skipped {
                     Event::Skipped(line)
@@ -100,12 +116,12 @@ impl<'a> Follower<'a> {
                         seconds,
                     }
                 };
-                self.console.emit(&event);
+                self.emit(&event);
             }
             None => {
                 let Some(line) = self.line(node) else { return };
-                self.console.progress_finished(&line.description);
-                self.console.emit(&Event::Skipped(line));
+                self.progress_finished(&line);
+                self.emit(&Event::Skipped(line));
             }
         }
         self.outcomes.push(node.clone(), result);
@@ -124,7 +140,10 @@ pub fn result_of(state: &TaskState, ending: Option<&Ending>) -> NodeResult {
         TaskState::Success => (NodeStatus::Success, None),
         TaskState::Failed(kind) => (
             NodeStatus::Error,
-            Some(failure.map_or_else(|| format!("{}: the attempt ended without a word", code_of(*kind)), |f| f.message.clone())),
+            Some(failure.map_or_else(
+                || format!("{}: the attempt ended without a word", code_of(*kind)),
+                |f| f.message.clone(),
+            )),
         ),
         _ => (NodeStatus::Skipped, None),
     };

@@ -34,7 +34,7 @@ pub fn hooks(manifest: &Manifest, when: When) -> Vec<&Node> {
     let mut hooks: Vec<&Node> = manifest
         .nodes
         .values()
-        .filter(|node| node.resource_type == ResourceType::Operation && node.config.tags.iter().any(|tag| tag == when.tag()))
+        .filter(|node| node.resource_type == ResourceType::Operation && node.tags.iter().any(|tag| tag == when.tag()))
         .collect();
     hooks.sort_by_key(|node| (node.package_name == manifest.project_name, node.package_name.clone(), node.hook_index));
     hooks

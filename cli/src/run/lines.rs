@@ -93,8 +93,10 @@ pub fn counts<'a>(manifest: &Manifest, ids: impl Iterator<Item = &'a NodeId>, ho
     if hooks > 0 {
         counts.insert("project hook".to_owned(), hooks);
     }
-    let spelled: Vec<String> =
-        counts.into_iter().map(|(kind, count)| counted(count, if kind == "test" { "data test" } else { &kind })).collect();
+    let spelled: Vec<String> = counts
+        .into_iter()
+        .map(|(kind, count)| counted(count, if kind == "test" { "data test" } else { &kind }))
+        .collect();
     spelled.join(", ")
 }
 

@@ -33,6 +33,13 @@ impl Outcomes {
         if self.all.iter().any(failed) { Exit::NodeFailed } else { Exit::Success }
     }
 
+    /// The errors alone, for verbs without a summary.
+    pub fn print_errors(&self, console: &Console, manifest: &Manifest) {
+        for outcome in self.all.iter().filter(|outcome| outcome.result.status == NodeStatus::Error) {
+            print_outcome(console, manifest, Path::new(""), outcome, false);
+        }
+    }
+
     fn count(&self, statuses: &[NodeStatus]) -> usize {
         self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).count()
     }

@@ -8,7 +8,13 @@ use crate::console::{Console, Event};
 use crate::exit::Exit;
 
 /// `sources` are the folders with the project's own files: they, and what contains them, are never deleted.
-pub fn clean(root: &Path, targets: &[String], sources: &[String], project_only: bool, console: &Console) -> Result<Exit> {
+pub fn clean(
+    root: &Path,
+    targets: &[String],
+    sources: &[String],
+    project_only: bool,
+    console: &Console,
+) -> Result<Exit> {
     let protected: Vec<PathBuf> = sources.iter().map(|path| normalize(&root.join(path))).collect();
     let folders: Vec<PathBuf> = targets.iter().map(|path| normalize(&root.join(path))).collect();
     let root = normalize(root);

@@ -4,6 +4,7 @@
 //! appears under its name only when it is complete.
 
 mod config;
+mod digest;
 mod manifest;
 mod node;
 mod run_results;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use config::config;
+pub use digest::digest;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use run_results::{NodeOutcome, RunResults, read_statuses, run_results};

@@ -5,6 +5,7 @@
 
 mod comment;
 mod ephemeral;
+mod inline;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::context::lookup::Lookup;
 use crate::context::macros::Index;
 use crate::context::rendering::Shared;
 pub use crate::context::{Error, Invocation, Output};
+pub use inline::inline_node;
 pub use session::Session;
 
 /// Compiles the nodes of one manifest for one invocation. Macros are parsed when they are first called, once for all threads.

@@ -31,8 +31,8 @@ pub const CITIES: [(&str, &str); 20] = [
 ];
 
 pub const FIRST_NAMES: [&str; 16] = [
-    "Ada", "Ben", "Chiara", "Dewi", "Emil", "Fatima", "Goro", "Hana", "Ivan", "Jo", "Kim", "Luca", "Mei", "Nils", "Olga",
-    "Pia",
+    "Ada", "Ben", "Chiara", "Dewi", "Emil", "Fatima", "Goro", "Hana", "Ivan", "Jo", "Kim", "Luca", "Mei", "Nils",
+    "Olga", "Pia",
 ];
 
 pub const LAST_NAMES: [&str; 16] = [

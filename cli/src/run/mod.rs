@@ -1,0 +1,360 @@
+//! The verbs that run nodes: select, plan, hand to the leader, follow, sum up.
+
+mod events;
+mod exposures;
+mod hooks;
+mod lines;
+mod outcome;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::diagnostic::Code;
+use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
+use common::table::Table;
+use common::{Manifest, NodeId, RequestId, RunId};
+use dbt::compile::Compiler;
+use dbt::graph::{Graph, PlanOptions};
+use scheduler::local::{RunView, Submission};
+use worker::adapter::Adapter;
+use worker::warehouse::Warehouse;
+use worker::{Artifacts, Run};
+
+use crate::console::{Console, Event};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::local::Local;
+use crate::project::{Call, Opened, Refused};
+
+pub use lines::found;
+pub use outcome::Outcomes;
+
+use events::Follower;
+use hooks::When;
+
+/// The folder of the local state, in the project's root.
+pub const STATE_DIR: &str = ".kontiki";
+
+/// What is to be run.
+pub struct Request {
+    pub options: RunOptions,
+    pub selected: Vec<NodeId>,
+    /// Goes on with a run instead of beginning another.
+    pub resume: Option<Resume>,
+}
+
+/// A run of the local state that did not succeed.
+pub struct Resume {
+    pub run: RunId,
+}
+
+/// How it went.
+pub struct Finished {
+    pub outcomes: Outcomes,
+    pub exit: Exit,
+}
+
+/// Runs the selected nodes to their end, printing as dbt does, and writes the artifacts.
+pub fn run(
+    call: &Call,
+    opened: &Opened,
+    manifest: &Arc<Manifest>,
+    graph: &Graph,
+    request: Request,
+) -> Result<Exit, Refused> {
+    let options = request.options.clone();
+    if request.selected.is_empty() && request.resume.is_none() {
+        call.console.emit(&Event::NothingToDo);
+        write_results(call, opened, &Outcomes::default(), &options, 0.0)?;
+        return Ok(Exit::Success);
+    }
+    let began = Instant::now();
+    let driver = Driver::begin(call, opened, manifest, graph, true)?;
+    let driver = driver.drive(request)?;
+    let elapsed = began.elapsed().as_secs_f64();
+    driver.sum_up(elapsed);
+    write_results(call, opened, &driver.outcomes, &options, elapsed)?;
+    Ok(driver.exit())
+}
+
+/// Compiles the selected nodes through the same machinery, without a line for each.
+pub fn compile(
+    call: &Call,
+    opened: &Opened,
+    manifest: &Arc<Manifest>,
+    graph: &Graph,
+    request: Request,
+) -> Result<Finished, Refused> {
+    let options = request.options.clone();
+    let began = Instant::now();
+    if request.selected.is_empty() {
+        call.console.emit(&Event::NothingToDo);
+        return Ok(Finished { outcomes: Outcomes::default(), exit: Exit::Success });
+    }
+    let driver = Driver::begin(call, opened, manifest, graph, false)?.drive(request)?;
+    write_results(call, opened, &driver.outcomes, &options, began.elapsed().as_secs_f64())?;
+    driver.outcomes.print_errors(&call.console, manifest);
+    Ok(Finished { exit: driver.exit(), outcomes: driver.outcomes })
+}
+
+/// The run that this project's state remembers as the last one.
+pub fn last_run(call: &Call, opened: &Opened) -> Result<Option<RunView>, Refused> {
+    let state_dir = opened.root.join(STATE_DIR);
+    if !state_dir.exists() {
+        return Ok(None);
+    }
+    let ask = || -> anyhow::Result<Option<RunView>> {
+        let leader = scheduler::local::start(scheduler::local::Config::new(&state_dir))?;
+        let last = leader.last_run()?;
+        leader.shutdown();
+        Ok(last)
+    };
+    ask().map_err(|error| refuse_local(call, &error))
+}
+
+struct Driver<'a> {
+    call: &'a Call,
+    opened: &'a Opened,
+    manifest: &'a Arc<Manifest>,
+    graph: &'a Graph,
+    warehouse: Arc<dyn Warehouse>,
+    interrupt: Interrupt,
+    outcomes: Outcomes,
+    /// Whether each node has its lines, and hooks run.
+    is_announced: bool,
+}
+
+impl<'a> Driver<'a> {
+    fn begin(
+        call: &'a Call,
+        opened: &'a Opened,
+        manifest: &'a Arc<Manifest>,
+        graph: &'a Graph,
+        is_announced: bool,
+    ) -> Result<Self, Refused> {
+        call.console.emit(&Event::Blank);
+        call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });
+        call.console.emit(&Event::Blank);
+        let interrupt = Interrupt::install().map_err(|error| call.refuse_with(Code::Internal, &error))?;
+        let warehouse = open_warehouse(call, opened)?;
+        Ok(Self { call, opened, manifest, graph, warehouse, interrupt, outcomes: Outcomes::default(), is_announced })
+    }
+
+    fn console(&self) -> &Console {
+        &self.call.console
+    }
+
+    /// Brings the run to its end, whatever its outcome.
+    fn drive(mut self, request: Request) -> Result<Self, Refused> {
+        let call = self.call;
+        let local =
+            Local::start(&self.opened.root.join(STATE_DIR), self.opened.target.threads, Arc::clone(&self.warehouse))
+                .map_err(|error| refuse_local(call, &error))?;
+        let id = request.resume.as_ref().map_or_else(|| RunId(uuid::Uuid::now_v7()), |resume| resume.run);
+        let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
+        let adapter = connect(call, self.warehouse.as_ref())?;
+        let may_go_on = !self.is_announced
+            || hooks::run(When::Start, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
+        if may_go_on {
+            let result = self.follow(&local, id, &request);
+            call.console.end_progress();
+            result?;
+        }
+        if self.is_announced {
+            hooks::run(When::End, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
+        }
+        local.leader.shutdown();
+        Ok(self)
+    }
+
+    /// Hands the run to the leader and follows it.
+    fn follow(&mut self, local: &Local, id: RunId, request: &Request) -> Result<(), Refused> {
+        let call = self.call;
+        let refuse = |error: &dyn std::fmt::Display| call.refuse_with(Code::Internal, error);
+        let (exposures, selected): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
+            request.selected.iter().cloned().partition(|id| self.manifest.exposures.contains_key(id));
+        self.interrupt.on_first({
+            let leader = local.leader.clone();
+            // An error means that the leader has stopped, and the run with it.
+            move || drop(leader.cancel(id))
+        });
+        let updates = local.leader.subscribe(id).map_err(|error| refuse(&error))?;
+        let digest = dbt::artifacts::digest(self.manifest);
+        let tasks = match &request.resume {
+            Some(_) => local.leader.retry(id, digest).map_err(|error| refuse(&error))? as usize,
+            None => {
+                let durations = local.leader.durations().map_err(|error| refuse(&error))?;
+                let options = PlanOptions { tests_block: request.options.verb == Verb::Build };
+                let tasks = dbt::graph::plan(self.manifest, self.graph, &selected, &durations, options);
+                let count = tasks.len();
+                let plan = RunPlan {
+                    run: id,
+                    request: RequestId(id.to_string().into()),
+                    tasks,
+                    pools: Default::default(),
+                    fail_fast: request.options.fail_fast,
+                    retry: RetryPolicy::default(),
+                };
+                let submission = Submission { plan, options: request.options.clone(), manifest_digest: digest };
+                local.leader.submit(submission).map_err(|error| refuse(&error))?;
+                count
+            }
+        };
+        let total = tasks + exposures.len();
+        local.join().map_err(|error| refuse(&error))?;
+        if self.is_announced {
+            call.console.start_progress(total as u64);
+        }
+        let mut follower = Follower::new(
+            self.is_announced.then_some(&call.console),
+            self.manifest,
+            &self.opened.target,
+            total,
+            &mut self.outcomes,
+        );
+        // A run with nothing to do is finished before anybody could tell.
+        if tasks > 0 && follower.follow(&updates).is_none() {
+            return Err(refuse(&"the leader stopped before the run was finished"));
+        }
+        exposures::finish(&mut follower, &exposures);
+        call.console.end_progress();
+        if self.is_announced {
+            call.console.emit(&Event::Blank);
+        }
+        Ok(())
+    }
+
+    fn sum_up(&self, elapsed: f64) {
+        let is_hook = |id: &NodeId| id.resource_type() == "operation";
+        let hooks = self.outcomes.all.iter().filter(|outcome| is_hook(&outcome.node)).count();
+        let nodes = self.outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
+        let counts = lines::counts(self.manifest, nodes, hooks);
+        self.console().emit(&Event::FinishedRunning { counts, seconds: elapsed });
+        let compiled = compiled_dir(self.call, self.opened);
+        self.outcomes.print_summary(self.console(), self.manifest, &compiled, self.interrupt.happened());
+    }
+
+    fn exit(&self) -> Exit {
+        if self.interrupt.happened() { Exit::NodeFailed } else { self.outcomes.exit() }
+    }
+}
+
+/// Looks at single nodes without running them: `show`, `compile --inline`.
+pub struct Probe {
+    run: Arc<Run>,
+    adapter: Adapter,
+}
+
+impl Probe {
+    pub fn new(call: &Call, opened: &Opened, manifest: &Arc<Manifest>, verb: Verb) -> Result<Self, Refused> {
+        call.console.emit(&Event::Blank);
+        call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });
+        call.console.emit(&Event::Blank);
+        let warehouse = open_warehouse(call, opened)?;
+        let adapter = connect(call, warehouse.as_ref())?;
+        let request = Request { options: options(verb, call, false, false, false), selected: Vec::new(), resume: None };
+        let run = Arc::new(worker_run(call, opened, manifest, &request, None));
+        Ok(Self { run, adapter })
+    }
+
+    /// The compiled SQL of a node and its first rows; all of them without a limit.
+    pub fn preview(&self, node: &NodeId, limit: Option<u64>) -> worker::failure::Result<(String, Table)> {
+        worker::execute::preview(&self.run, node, &self.adapter, limit)
+    }
+
+    pub fn compile(&self, node: &NodeId) -> worker::failure::Result<String> {
+        let adapter: std::rc::Rc<dyn dbt::adapter::Adapter> = std::rc::Rc::new(self.adapter.clone());
+        Ok(self.run.compiler.compile(node, adapter)?.compiled_code)
+    }
+}
+
+fn open_warehouse(call: &Call, opened: &Opened) -> Result<Arc<dyn Warehouse>, Refused> {
+    let origin = origin(&opened.root.join(STATE_DIR)).map_err(|error| call.refuse_with(Code::Io, &error))?;
+    worker::warehouse::open(&opened.connection, &origin).map_err(|error| refuse_warehouse(call, error))
+}
+
+fn connect(call: &Call, warehouse: &dyn Warehouse) -> Result<Adapter, Refused> {
+    let connection = warehouse.connect().map_err(|error| refuse_warehouse(call, error))?;
+    Ok(Adapter::new(warehouse.adapter_type(), connection))
+}
+
+fn refuse_warehouse(call: &Call, error: worker::warehouse::Error) -> Refused {
+    call.refuse(common::Diagnostic::error(error.code, error.message))
+}
+
+fn worker_run(
+    call: &Call,
+    opened: &Opened,
+    manifest: &Arc<Manifest>,
+    request: &Request,
+    interrupt: Option<&Interrupt>,
+) -> Run {
+    let mut invocation = call.invocation();
+    invocation.full_refresh = request.options.full_refresh;
+    invocation.empty = request.options.empty;
+    invocation.store_failures = request.options.store_failures;
+    invocation.selected_resources = Arc::new(request.selected.clone());
+    invocation.cancel = interrupt.map(Interrupt::flag);
+    let compiler = Compiler::new(Arc::clone(manifest), opened.target.clone(), invocation);
+    let artifacts = Artifacts::Write { target_path: call.target_path(opened) };
+    Run::new(compiler, request.options.clone(), opened.target.clone(), opened.root.clone(), artifacts)
+}
+
+fn refuse_local(call: &Call, error: &anyhow::Error) -> Refused {
+    let code = match error.downcast_ref::<scheduler::local::Error>() {
+        Some(error) if error.is_locked() => Code::StateLocked,
+        Some(error) if error.is_corrupt() => Code::StateCorrupt,
+        _ => Code::Io,
+    };
+    call.refuse_with(code, &format!("{error:#}"))
+}
+
+/// As the console names it: relative to the project where it lies inside.
+fn compiled_dir(call: &Call, opened: &Opened) -> PathBuf {
+    let dir = call.target_path(opened).join("compiled");
+    dir.strip_prefix(&opened.root).map(PathBuf::from).unwrap_or(dir)
+}
+
+/// Names this state's log to the warehouse's fence, so that epochs of different logs are never compared.
+fn origin(state_dir: &std::path::Path) -> std::io::Result<String> {
+    let file = state_dir.join("origin");
+    match std::fs::read_to_string(&file) {
+        Ok(origin) => Ok(origin.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(state_dir)?;
+            let origin = uuid::Uuid::now_v7().to_string();
+            let partial = state_dir.join("origin.partial");
+            std::fs::write(&partial, &origin)?;
+            std::fs::rename(&partial, &file)?;
+            Ok(origin)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn write_results(
+    call: &Call,
+    opened: &Opened,
+    outcomes: &Outcomes,
+    options: &RunOptions,
+    elapsed: f64,
+) -> Result<(), Refused> {
+    if !call.global.write_json() {
+        return Ok(());
+    }
+    crate::artifacts::write_run_results(call, opened, outcomes, options, elapsed)
+}
+
+/// Which verb a command line stands for.
+pub fn options(verb: Verb, call: &Call, full_refresh: bool, store_failures: bool, empty: bool) -> RunOptions {
+    RunOptions {
+        verb,
+        full_refresh,
+        fail_fast: call.global.fail_fast && !call.global.no_fail_fast,
+        store_failures,
+        empty,
+        vars: (*call.vars).clone(),
+    }
+}
