@@ -4,6 +4,7 @@
 
 mod builds;
 mod data_tests;
+mod projects;
 mod readers;
 mod seeds;
 mod session;
