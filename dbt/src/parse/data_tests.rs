@@ -11,13 +11,13 @@ use common::{Diagnostic, Json, JsonMap, NodeId};
 use super::config::Kind;
 use super::draft::{self, Identity};
 use super::finish::{self, ConfigPlaces};
+use super::fqn;
 use super::generic_test::{self, Definition};
 use super::job::Job;
 use super::macros::BUILTIN;
 use super::package::Layers;
 use super::patch;
 use super::properties_files::PropertiesFile;
-use super::{fqn, strings};
 use crate::context::Recorded;
 use crate::jinja::Template;
 use crate::jinja::ast::{ExprKind, StmtKind};
@@ -93,8 +93,9 @@ fn test_node(
     made: &mut Made,
 ) -> Result<Node, Diagnostic> {
     let package = &job.packages[tested.file.package];
-    let definition = generic_test::define(entry, tested.what, column_name, &mut strings::native)
-        .map_err(|message| Diagnostic::error(Code::JinjaRender, message))?;
+    let definition =
+        generic_test::define(entry, tested.what, column_name, &mut |text| job.yaml(tested.file.package).value(text))
+            .map_err(|message| Diagnostic::error(Code::JinjaRender, message))?;
     let below = tested.file.path.split_once('/').map_or(tested.file.path.as_str(), |(_, below)| below);
     let identity = Identity {
         resource_type: ResourceType::Test,

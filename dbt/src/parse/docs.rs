@@ -1,6 +1,7 @@
 //! Doc blocks, and descriptions that use them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use common::diagnostic::{Code, Location};
@@ -9,10 +10,12 @@ use common::{Diagnostic, NodeId};
 
 use super::draft::{has_jinja, syntax_error};
 use super::job::Job;
+use super::python_text::str_of;
 use crate::files::FileKind;
-use crate::jinja::Template;
 use crate::jinja::ast::{ExprKind, StmtKind};
 use crate::jinja::blocks::{self, BlockKind};
+use crate::jinja::value::Value;
+use crate::jinja::{Interpreter, Limits, Resolver, Template, UndefinedMode};
 use crate::resolve::place::Places;
 use crate::resolve::suggest;
 
@@ -42,7 +45,7 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
                     package_name: package.name().to_owned(),
                     path: file.relative_path.clone(),
                     original_file_path: file.path.clone(),
-                    contents: block.contents.trim().to_owned(),
+                    contents: contents(block.contents),
                 };
                 if let Some(other) = docs.get(&doc.unique_id) {
                     let message = format!(
@@ -59,10 +62,29 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
     docs
 }
 
+/// The text of a block; templates in it see nothing.
+fn contents(raw: &str) -> String {
+    let rendered = has_jinja(raw).then(|| {
+        let template = Template::parse(Arc::from("docs"), Arc::from(raw)).ok()?;
+        let nothing: Rc<dyn Resolver> = Rc::new(Nothing);
+        Interpreter::new(Limits::default()).render(&template, &nothing, UndefinedMode::Default).ok()
+    });
+    rendered.flatten().as_deref().unwrap_or(raw).trim().to_owned()
+}
+
+/// A context without names.
+struct Nothing;
+
+impl Resolver for Nothing {
+    fn resolve(&self, _: &str) -> Option<Value> {
+        None
+    }
+}
+
 /// Renders `doc()` in every description of the manifest.
-pub fn render(manifest: &mut Manifest, places: &Places, diagnostics: &mut Vec<Diagnostic>) {
+pub fn render(job: &Job<'_>, manifest: &mut Manifest, places: &Places, diagnostics: &mut Vec<Diagnostic>) {
     let docs = std::mem::take(&mut manifest.docs);
-    let mut renderer = Renderer { docs: &docs, root: manifest.project_name.clone(), places, diagnostics };
+    let mut renderer = Renderer { job, docs: &docs, root: manifest.project_name.clone(), places, diagnostics };
     for node in manifest.nodes.values_mut() {
         let subject = Subject { id: &node.unique_id, package: &node.package_name };
         node.doc_blocks = renderer.text(subject, &mut node.description);
@@ -93,6 +115,7 @@ struct Subject<'a> {
 }
 
 struct Renderer<'a> {
+    job: &'a Job<'a>,
     docs: &'a BTreeMap<NodeId, DocBlock>,
     root: String,
     places: &'a Places,
@@ -122,29 +145,42 @@ impl Renderer<'_> {
         for stmt in &template.body {
             match &stmt.kind {
                 StmtKind::Data(data) => text.push_str(data),
-                StmtKind::Output(expr) => {
-                    let Some(args) = doc_arguments(&expr.kind) else {
-                        let message = format!("the description of {} uses other templates than doc('…')", subject.id);
-                        self.report(subject, Code::Unsupported, message, None);
-                        return Vec::new();
-                    };
-                    match self.find(subject, &args) {
+                StmtKind::Output(expr) => match doc_arguments(&expr.kind) {
+                    Some(args) => match self.find(subject, &args) {
                         Some(doc) => {
                             text.push_str(&doc.contents);
                             used.push(doc.unique_id.clone());
                         }
                         None => self.missing(subject, &args),
+                    },
+                    None => {
+                        let span = expr.span.start as usize..expr.span.end as usize;
+                        let expression = description.get(span).unwrap_or_default().to_owned();
+                        text.push_str(&self.evaluated(subject, &format!("{{{{ {expression} }}}}")));
                     }
-                }
+                },
+                // A statement may enclose anything, so the whole is evaluated, without doc().
                 _ => {
-                    let message = format!("the description of {} uses other templates than doc('…')", subject.id);
-                    self.report(subject, Code::Unsupported, message, None);
+                    *description = self.evaluated(subject, description);
                     return Vec::new();
                 }
             }
         }
         *description = text;
         used
+    }
+
+    /// What a template without `doc` renders to.
+    fn evaluated(&mut self, subject: Subject<'_>, template: &str) -> String {
+        let package = self.job.packages.iter().position(|package| package.name() == subject.package).unwrap_or(0);
+        match self.job.yaml(package).value(template) {
+            Ok(value) => str_of(&value),
+            Err(error) => {
+                let message = format!("the description of {} cannot be rendered: {error}", subject.id);
+                self.report(subject, Code::JinjaRender, message, None);
+                template.to_owned()
+            }
+        }
     }
 
     /// Searched in the root project, then in the package of the subject, then anywhere.

@@ -1,6 +1,7 @@
 //! One parse from beginning to end.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use common::diagnostic::{Code, Location};
 use common::manifest::{Group, Manifest, Node, PackageSettings, ResourceType, Source};
@@ -17,8 +18,8 @@ use super::package::Package;
 use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
 use super::{ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, macros, sources, templates};
-use crate::context::{self, Parsing};
-use crate::files::ProjectFiles;
+use crate::context::{self, Parsing, Yaml};
+use crate::files::{PackageFiles, ProjectFiles};
 use crate::resolve::place::Places;
 use crate::resolve::{self, Scope};
 
@@ -31,6 +32,8 @@ pub struct Job<'p> {
     pub parsing: Parsing,
     pub quoting: Quoting,
     pub macros: BTreeMap<NodeId, common::manifest::Macro>,
+    /// Renders strings of properties files, for each package.
+    yaml: Vec<Yaml>,
 }
 
 impl<'p> Job<'p> {
@@ -53,6 +56,11 @@ impl<'p> Job<'p> {
         [package, self.root().name()]
             .into_iter()
             .any(|package| self.macros.contains_key(format!("macro.{package}.{name}").as_str()))
+    }
+
+    /// Renders strings of a package's properties files.
+    pub fn yaml(&self, package: usize) -> &Yaml {
+        &self.yaml[package]
     }
 
     /// A behaviour flag of `dbt_project.yml` or the command line.
@@ -80,7 +88,13 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Par
         invocation: options.invocation.clone(),
     });
     let packages = files.packages.iter().map(Package::new).collect();
-    let mut job = Job { target, options, packages, parsing, quoting, macros };
+    let shared = Arc::new(settings.clone());
+    let yaml = |package: &PackageFiles| {
+        let (invocation, target) = (options.invocation.clone(), target.clone());
+        Yaml::properties(invocation, target, &root.name, Arc::clone(&shared), &package.project.name)
+    };
+    let yaml = files.packages.iter().map(yaml).collect();
+    let mut job = Job { target, options, packages, parsing, quoting, macros, yaml };
     let manifest = Manifest {
         project_name: root.name.clone(),
         project_id: digest::md5_hex(&root.name),
@@ -150,7 +164,7 @@ fn assemble(job: &mut Job<'_>, mut manifest: Manifest, diagnostics: &mut Vec<Dia
 
     manifest.macros = std::mem::take(&mut job.macros);
     patch::apply_to_macros(job, &properties, &mut manifest.macros, &mut places, diagnostics);
-    docs::render(&mut manifest, &places, diagnostics);
+    docs::render(job, &mut manifest, &places, diagnostics);
     let restricted: BTreeSet<String> = job
         .packages
         .iter()

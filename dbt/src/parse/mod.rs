@@ -23,7 +23,6 @@ mod package;
 mod patch;
 mod properties_files;
 mod sources;
-mod strings;
 mod templates;
 
 use std::path::PathBuf;

@@ -6,7 +6,6 @@ use common::Diagnostic;
 use rayon::prelude::*;
 
 use super::job::Job;
-use super::strings;
 use crate::files::{File, FileKind};
 use crate::properties::{self, Properties};
 use crate::yaml::{self, Source};
@@ -38,7 +37,7 @@ pub fn read(job: &Job<'_>) -> (Vec<PropertiesFile>, Vec<Diagnostic>) {
         .flat_map(|(index, package)| package.files.of_kind(FileKind::Properties).map(move |file| (index, file)))
         .collect();
     let read: Vec<(Option<PropertiesFile>, Vec<Diagnostic>)> =
-        files.into_par_iter().map(|(package, file)| read_file(package, file)).collect();
+        files.into_par_iter().map(|(package, file)| read_file(job, package, file)).collect();
     let (mut found, mut diagnostics) = (Vec::new(), Vec::new());
     for (file, findings) in read {
         found.extend(file);
@@ -47,12 +46,12 @@ pub fn read(job: &Job<'_>) -> (Vec<PropertiesFile>, Vec<Diagnostic>) {
     (found, diagnostics)
 }
 
-fn read_file(package: usize, file: &File) -> (Option<PropertiesFile>, Vec<Diagnostic>) {
+fn read_file(job: &Job<'_>, package: usize, file: &File) -> (Option<PropertiesFile>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let Ok(text) = file.text() else { return (None, diagnostics) };
     let source = Source::new(file.display_path.clone(), Arc::clone(text));
     let Some(root) = yaml::load(&source, &mut diagnostics) else { return (None, diagnostics) };
-    let properties = properties::read(&source, &root, &strings::native, &mut diagnostics);
+    let properties = properties::read(&source, &root, &|text: &str| job.yaml(package).value(text), &mut diagnostics);
     let file = PropertiesFile {
         package,
         path: file.path.clone(),
