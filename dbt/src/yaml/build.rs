@@ -5,8 +5,9 @@ use std::collections::hash_map::Entry as Slot;
 
 use common::Diagnostic;
 use common::diagnostic::{Code, Location};
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
+use super::relax::relax;
 use super::{Mapping, Node, Source, Span, Value, scalar};
 
 /// Nesting beyond which a file is refused.
@@ -22,23 +23,24 @@ struct Stop(Box<Diagnostic>);
 /// Reads the single document of `source`; findings go to `diagnostics`, `None` means that reading stopped.
 pub fn build(source: &Source, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
-    let mut builder = Builder {
-        source,
-        diagnostics,
-        stack: Vec::new(),
-        anchors: HashMap::new(),
-        aliased: 0,
-        root: None,
-        documents: 0,
+    let before = diagnostics.len();
+    let strict = Builder::new(source, &[], diagnostics).document(text);
+    let stop = match strict {
+        Ok(root) => return Some(root),
+        Err(stop) => stop,
     };
-    let mut parser = Parser::new_from_str(text);
-    match builder.read(&mut parser) {
-        Ok(()) => Some(builder.root.unwrap_or_default()),
-        Err(Stop(diagnostic)) => {
-            builder.diagnostics.push(*diagnostic);
-            None
+    if stop.0.code == Code::YamlSyntax
+        && let Some(relaxed) = relax(text)
+    {
+        let warnings = diagnostics.split_off(before);
+        if let Ok(root) = Builder::new(source, &relaxed.added, diagnostics).document(&relaxed.text) {
+            return Some(root);
         }
+        diagnostics.truncate(before);
+        diagnostics.extend(warnings);
     }
+    diagnostics.push(*stop.0);
+    None
 }
 
 /// A collection that is not closed yet.
@@ -63,6 +65,8 @@ struct Key {
 
 struct Builder<'a> {
     source: &'a Source,
+    /// Columns added to the front of each line before it was parsed.
+    added: &'a [u32],
     diagnostics: &'a mut Vec<Diagnostic>,
     stack: Vec<Open>,
     /// Finished anchored nodes, with the number of nodes in each.
@@ -72,11 +76,29 @@ struct Builder<'a> {
     documents: usize,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(source: &'a Source, added: &'a [u32], diagnostics: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            source,
+            added,
+            diagnostics,
+            stack: Vec::new(),
+            anchors: HashMap::new(),
+            aliased: 0,
+            root: None,
+            documents: 0,
+        }
+    }
+
+    fn document(mut self, text: &str) -> Result<Node, Stop> {
+        self.read(&mut Parser::new_from_str(text))?;
+        Ok(self.root.unwrap_or_default())
+    }
+
     fn read(&mut self, parser: &mut Parser<'_, StrInput<'_>>) -> Result<(), Stop> {
         while let Some(event) = parser.next_event() {
             let (event, place) = event.map_err(|error| self.syntax(&error))?;
-            let span = span(&place);
+            let span = self.span(&place);
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) => {
@@ -224,6 +246,7 @@ impl Builder<'_> {
             Some("int") => scalar::int(text),
             Some("float") => scalar::float(text).or_else(|| text.replace('_', "").parse().ok()).map(Value::Float),
             Some("bool" | "timestamp") => Some(scalar::resolve(text)),
+            _ if name == "!" && style == ScalarStyle::Plain => Some(scalar::resolve(text)),
             _ if name == "!" => Some(Value::String(text.to_owned())),
             _ => return Err(self.unknown_tag(&name, span)),
         };
@@ -243,6 +266,19 @@ impl Builder<'_> {
 
     fn stop(&self, code: Code, span: Span, message: impl Into<String>) -> Stop {
         Stop(Box::new(Diagnostic::error(code, message).at(self.source.at(span))))
+    }
+
+    fn span(&self, place: &saphyr_parser::Span) -> Span {
+        let column = |marker: &Marker| {
+            let added = self.added.get(marker.line().saturating_sub(1)).copied().unwrap_or(0);
+            (marker.col() as u32 + 1).saturating_sub(added).max(1)
+        };
+        Span {
+            line: place.start.line() as u32,
+            column: column(&place.start),
+            end_line: place.end.line() as u32,
+            end_column: column(&place.end),
+        }
     }
 
     fn syntax(&self, error: &ScanError) -> Stop {
@@ -283,14 +319,5 @@ fn key_text(value: Value) -> Option<String> {
         Value::Int(value) => Some(value.to_string()),
         Value::Float(value) => Some(value.to_string()),
         Value::Sequence(_) | Value::Mapping(_) => None,
-    }
-}
-
-fn span(place: &saphyr_parser::Span) -> Span {
-    Span {
-        line: place.start.line() as u32,
-        column: place.start.col() as u32 + 1,
-        end_line: place.end.line() as u32,
-        end_column: place.end.col() as u32 + 1,
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod fields;
 mod node;
+mod relax;
 mod render;
 mod scalar;
 

@@ -44,7 +44,7 @@ pub fn int(text: &str) -> Option<Value> {
     if let Some(hex) = digits.strip_prefix("0x").filter(|hex| all(hex, |byte| byte.is_ascii_hexdigit())) {
         return radix(negative, hex, 16);
     }
-    if digits == "0" {
+    if digits.starts_with('0') && digits[1..].bytes().all(|byte| byte == b'_') {
         return Some(Value::Int(0));
     }
     if let Some(octal) = digits.strip_prefix('0') {

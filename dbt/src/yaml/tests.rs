@@ -144,3 +144,18 @@ fn renders_all_but_what_is_rendered_late() {
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(diagnostics[0].location.as_ref().map(|location| location.line), Some(4));
 }
+
+#[test]
+fn brackets_may_close_further_left_than_they_opened() {
+    let text = "a:\n  b: [\n    {x: 1},\n  {y: 'one\n two # 2'}\n]\nc: |\n  [\ne:\t[1] # [\n";
+    let (node, diagnostics) = read(text);
+    assert_eq!(diagnostics, []);
+    let node = node.expect("valid");
+    assert_eq!(node.to_json(), json!({"a": {"b": [{"x": 1}, {"y": "one two # 2"}]}, "c": "[\n", "e": [1]}));
+    let second = &node.get("a").and_then(|a| a.get("b")).and_then(Node::as_sequence).expect("a list")[1];
+    let y = second.as_mapping().and_then(|mapping| mapping.entry("y")).expect("a key");
+    assert_eq!((y.key_span.line, y.key_span.column), (4, 4));
+    // What cannot be mended keeps its own error.
+    let (node, diagnostics) = read("a: [\n1\nb: 2\n");
+    assert_eq!((node, diagnostics.len()), (None, 1));
+}
