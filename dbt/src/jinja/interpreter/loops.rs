@@ -288,6 +288,13 @@ impl Object for Loop {
     }
 }
 
+/// How a round of a loop ended.
+enum Turn {
+    Completed,
+    Continued,
+    Broken,
+}
+
 impl Interpreter {
     pub(super) fn for_loop(&mut self, node: &Arc<For>, locals: &Rc<Locals>, output: &mut Output) -> Result<()> {
         let iterable = self.expr(&node.iterable, locals)?;
@@ -319,27 +326,30 @@ impl Interpreter {
             source = Source::Filtered { inner: Box::new(source), node: node.clone(), outer: locals.clone() };
         }
         let mut frame: Option<Rc<Locals>> = None;
-        let mut any = false;
+        let mut completed = false;
         if let Some(slot) = node.loop_slot {
             let state = Rc::new(Loop::new(node.clone(), locals.clone(), depth0, source));
             while let Some(item) = state.advance(self)? {
                 let inner = self.round(node, &mut frame, locals);
                 inner.set(slot, Value::Object(state.clone()));
-                any = true;
-                if !self.turn(node, item, &inner, output)? {
-                    break;
+                match self.turn(node, item, &inner, output)? {
+                    Turn::Completed => completed = true,
+                    Turn::Continued => {}
+                    Turn::Broken => break,
                 }
             }
         } else {
             while let Some(item) = source.next(self)? {
                 let inner = self.round(node, &mut frame, locals);
-                any = true;
-                if !self.turn(node, item, &inner, output)? {
-                    break;
+                match self.turn(node, item, &inner, output)? {
+                    Turn::Completed => completed = true,
+                    Turn::Continued => {}
+                    Turn::Broken => break,
                 }
             }
         }
-        if any || node.otherwise.is_empty() {
+        // jinja2 notes a round at the end of its body: after nothing but `break` and `continue` the `else` runs, too.
+        if completed || node.otherwise.is_empty() {
             return Ok(());
         }
         let inner = self.frame(&node.else_frame, locals);
@@ -357,12 +367,13 @@ impl Interpreter {
         }
     }
 
-    /// One round; `false` after a `break`.
-    fn turn(&mut self, node: &For, item: Value, inner: &Rc<Locals>, output: &mut Output) -> Result<bool> {
+    /// One round.
+    fn turn(&mut self, node: &For, item: Value, inner: &Rc<Locals>, output: &mut Output) -> Result<Turn> {
         self.assign(&node.target, item, inner)?;
         match self.body(&node.body, inner, output) {
-            Ok(()) | Err(Interrupt::Continue) => Ok(true),
-            Err(Interrupt::Break) => Ok(false),
+            Ok(()) => Ok(Turn::Completed),
+            Err(Interrupt::Continue) => Ok(Turn::Continued),
+            Err(Interrupt::Break) => Ok(Turn::Broken),
             Err(interrupt) => Err(interrupt),
         }
     }
