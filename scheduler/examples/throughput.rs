@@ -72,16 +72,15 @@ fn in_process(name: &str, tasks: usize, width: usize) {
     let started = Instant::now();
     let handle = local::start(Config::new(folder.path())).unwrap();
     println!("{name}: open a new log: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
-    let (to_leader, mut from_leader) = handle.connect_worker().unwrap();
-    let hello = WorkerMessage::Hello { worker: WorkerId("worker".into()), slots: SLOTS, running: vec![] };
-    to_leader.blocking_send(hello).unwrap();
+    let (inbox, messages) = std::sync::mpsc::sync_channel(10_000);
+    let uplink = handle.attach(move |message| inbox.send(message).is_ok()).unwrap();
+    uplink.send(WorkerMessage::Hello { worker: WorkerId("worker".into()), slots: SLOTS, running: vec![] }).unwrap();
     let worker = std::thread::spawn(move || {
-        while let Some(message) = from_leader.blocking_recv() {
-            if let LeaderMessage::Assign(assignment) = message {
-                let report = WorkerMessage::Report(Box::new(report(&assignment)));
-                if to_leader.blocking_send(report).is_err() {
-                    return;
-                }
+        for message in messages {
+            if let LeaderMessage::Assign(assignment) = message
+                && uplink.send(WorkerMessage::Report(Box::new(report(&assignment)))).is_err()
+            {
+                return;
             }
         }
     });
