@@ -28,6 +28,10 @@ use crate::warehouse::Warehouse;
 /// Messages that wait for the session thread.
 const INBOX_MAX: usize = 1_024;
 
+/// How soon to interrupt again an attempt that was canceled and still runs: an interruption that arrives between two statements
+/// is lost.
+const INSIST_AFTER: Duration = Duration::from_millis(50);
+
 /// What a worker is started with.
 pub struct Config {
     pub worker: WorkerId,
@@ -141,6 +145,7 @@ impl Session {
                 self.tell(WorkerMessage::Heartbeat);
                 heartbeat_at = Instant::now() + self.config.heartbeat_interval;
             }
+            self.insist();
             self.fill_slots();
             self.send_reports();
         }
@@ -216,6 +221,12 @@ impl Session {
         }
     }
 
+    fn insist(&self) {
+        for (_, cancellation) in self.running.values().filter(|(_, cancellation)| cancellation.is_canceled()) {
+            cancellation.cancel();
+        }
+    }
+
     fn fill_slots(&mut self) {
         while self.slots.has_free()
             && let Some(assignment) = self.waiting.pop_front()
@@ -254,14 +265,16 @@ impl Session {
     fn next_wake(&self, heartbeat_at: Instant) -> Instant {
         /// How soon to try again where the leader's queue was full.
         const FULL_RETRY: Duration = Duration::from_millis(5);
+        let canceling = self.running.values().any(|(_, cancellation)| cancellation.is_canceled());
+        let wake_at = if canceling { heartbeat_at.min(Instant::now() + INSIST_AFTER) } else { heartbeat_at };
         if self.outbox.is_none() {
-            return heartbeat_at;
+            return wake_at;
         }
         let due = self.reports.values().map(|unacknowledged| match unacknowledged.sent_at {
             Some(at) => at + self.config.resend_after,
             None => Instant::now() + FULL_RETRY,
         });
-        due.min().map_or(heartbeat_at, |due| due.min(heartbeat_at))
+        due.min().map_or(wake_at, |due| due.min(wake_at))
     }
 
     fn is_drained(&self) -> bool {

@@ -38,6 +38,7 @@ impl Leader {
         for name in ["a", "b", "c"] {
             project.seed(name, "id\n1\n");
         }
+        project.model("long", "table", LONG_SQL);
         let run = RunId(uuid::Uuid::now_v7());
         let config = Config {
             worker: WorkerId("w".into()),
@@ -82,6 +83,29 @@ impl Leader {
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
+/// Runs for hours.
+const LONG_SQL: &str = "select sum(a.range * b.range) as n from range(10000000) a, range(10000000) b";
+
+#[test]
+fn canceling_interrupts_the_sql_in_flight() {
+    let leader = Leader::start(LONG);
+    leader.next();
+    let Assignment { run, node, epoch, .. } = leader.assign("model.p.long");
+    let other = leader.assign("model.p.long");
+    let queued = leader.assign("model.p.long");
+    leader.worker.deliver(LeaderMessage::Cancel { run, node, epoch });
+    let canceled = leader.report();
+    assert_eq!((canceled.epoch, canceled.outcome), (epoch, TaskOutcome::Canceled));
+    leader.worker.cancel_all();
+    let mut rest = [leader.report(), leader.report()];
+    rest.sort_by_key(|report| report.epoch);
+    assert_eq!(rest.clone().map(|report| report.epoch), [other.epoch, queued.epoch]);
+    assert!(rest.iter().all(|report| report.outcome == TaskOutcome::Canceled));
+    // The slots and their connections are still good.
+    leader.assign("seed.p.a");
+    assert_eq!(leader.report().outcome, TaskOutcome::Success);
+    assert_eq!(leader.place.relations(), ["a"]);
+}
 
 #[test]
 fn greets_runs_reports_and_leaves() {
