@@ -109,8 +109,9 @@ impl Call {
         let options = self.parse_options(opened);
         let parsed = dbt::parse(&files, &opened.target, &options);
         diagnostics.extend(parsed.diagnostics);
+        let selectors = dbt::select::selectors::load(&opened.project, &render, &mut diagnostics);
         self.report(&diagnostics)?;
-        Ok(Arc::new(parsed.manifest))
+        Ok(Arc::new(Manifest { selectors, ..parsed.manifest }))
     }
 
     pub fn parse_options(&self, opened: &Opened) -> ParseOptions {
