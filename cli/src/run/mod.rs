@@ -195,7 +195,7 @@ impl<'a> Driver<'a> {
                     tasks,
                     pools: Default::default(),
                     fail_fast: request.options.fail_fast,
-                    retry: RetryPolicy::default(),
+                    retry: retry_policy(&self.opened.connection),
                 };
                 let submission = Submission { plan, options: request.options.clone(), manifest_digest: digest };
                 local.leader.submit(submission).map_err(|error| refuse(&error))?;
@@ -268,6 +268,20 @@ impl Probe {
         let adapter: std::rc::Rc<dyn dbt::adapter::Adapter> = std::rc::Rc::new(self.adapter.clone());
         Ok(self.run.compiler.compile(node, adapter)?.compiled_code)
     }
+}
+
+/// The profile's `retries` say how often to try; they are a number on PostgreSQL, `query_attempts` on DuckDB.
+fn retry_policy(connection: &common::target::Connection) -> RetryPolicy {
+    let default = RetryPolicy::default();
+    let retries = connection.get("retries");
+    let attempts = match retries {
+        Some(common::Json::Object(retries)) => retries.get("query_attempts").and_then(common::Json::as_u64),
+        // PostgreSQL's default of 1 retry of the connection is less than we do anyway.
+        Some(number) => number.as_u64().map(|retries| retries.saturating_add(1).max(default.attempts_max.into())),
+        None => None,
+    };
+    let attempts_max = attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(default.attempts_max);
+    RetryPolicy { attempts_max, ..default }
 }
 
 fn open_warehouse(call: &Call, opened: &Opened) -> Result<Arc<dyn Warehouse>, Refused> {

@@ -25,8 +25,8 @@ pub(super) struct Profile {
 }
 
 /// Keys that need no action here: dbt's own, and those that other parts of Kontiki read.
-const ELSEWHERE: [&str; 7] =
-    ["type", "schema", "database", "threads", "external_root", "keep_open", "disable_transactions"];
+const ELSEWHERE: [&str; 8] =
+    ["type", "schema", "database", "threads", "external_root", "keep_open", "disable_transactions", "retries"];
 
 fn invalid(message: String) -> Error {
     Error::new(FailureKind::User, Code::ProfileInvalid, message)
