@@ -164,7 +164,8 @@ fn assemble(job: &mut Job<'_>, mut manifest: Manifest, diagnostics: &mut Vec<Dia
 
     manifest.macros = std::mem::take(&mut job.macros);
     patch::apply_to_macros(job, &properties, &mut manifest.macros, &mut places, diagnostics);
-    docs::render(job, &mut manifest, &places, diagnostics);
+    let described = places.iter().chain(&patches.places).map(|(id, place)| (id.clone(), place.clone())).collect();
+    docs::render(job, &mut manifest, &described, diagnostics);
     let restricted: BTreeSet<String> = job
         .packages
         .iter()

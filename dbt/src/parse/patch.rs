@@ -36,6 +36,8 @@ pub struct Patch<'p> {
 pub struct Patches<'p> {
     /// For each draft, what describes it.
     pub by_draft: Vec<Option<Patch<'p>>>,
+    /// Where each described node is described.
+    pub places: Places,
     /// What has generic tests.
     pub tested: Vec<Tested<'p>>,
 }
@@ -88,8 +90,14 @@ pub fn reference(expression: &str) -> Option<Recorded> {
 
 /// Finds the node of every entry; versions of models get their names here.
 pub fn apply<'p>(files: &'p [PropertiesFile], drafts: &mut [Draft], diagnostics: &mut Vec<Diagnostic>) -> Patches<'p> {
-    let mut matcher =
-        Matcher { by_draft: vec![None; drafts.len()], tested: Vec::new(), names: HashMap::new(), drafts, diagnostics };
+    let mut matcher = Matcher {
+        by_draft: vec![None; drafts.len()],
+        tested: Vec::new(),
+        places: Places::new(),
+        names: HashMap::new(),
+        drafts,
+        diagnostics,
+    };
     matcher.index();
     for file in files {
         let properties = &file.properties;
@@ -107,13 +115,14 @@ pub fn apply<'p>(files: &'p [PropertiesFile], drafts: &mut [Draft], diagnostics:
             }
         }
     }
-    Patches { by_draft: matcher.by_draft, tested: matcher.tested }
+    Patches { by_draft: matcher.by_draft, places: matcher.places, tested: matcher.tested }
 }
 
 struct Matcher<'m, 'p> {
     drafts: &'m mut [Draft],
     by_draft: Vec<Option<Patch<'p>>>,
     tested: Vec<Tested<'p>>,
+    places: Places,
     /// Drafts by name, models, seeds and snapshots together.
     names: HashMap<String, Vec<usize>>,
     diagnostics: &'m mut Vec<Diagnostic>,
@@ -220,6 +229,7 @@ impl<'p> Matcher<'_, 'p> {
             );
             return;
         }
+        self.places.insert(first.unique_id.clone(), patch.place());
         let version = patch.version.map(|version| &version.v);
         let tests = patch.version.and_then(|version| version.tests.as_deref()).unwrap_or(&patch.node.tests);
         self.tested.push(Tested {

@@ -43,9 +43,10 @@ pub fn denied_to_exposure(manifest: &Manifest, exposure: &Exposure, target: &Nod
 /// Groups must exist; a public model must have a relation.
 pub fn check_groups(manifest: &Manifest, places: &Places, diagnostics: &mut Vec<Diagnostic>) {
     let groups: BTreeSet<&str> = manifest.groups.values().map(|group| group.name.as_str()).collect();
+    let known: Vec<&&str> = groups.iter().collect();
     for node in manifest.nodes.values() {
         if let Some(group) = own_group(node).filter(|group| !groups.contains(group)) {
-            let message = format!("Invalid group '{group}' of {}, expected one of {groups:?}", node.unique_id);
+            let message = format!("Invalid group '{group}' of {}, expected one of {known:?}", node.unique_id);
             diagnostics.push(
                 Diagnostic::error(Code::InvalidConfig, message)
                     .at(place::of_node(manifest, places, node))

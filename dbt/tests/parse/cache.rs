@@ -1,0 +1,131 @@
+//! A kept result is used exactly as long as nothing it depends on changes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::JsonMap;
+use dbt::context::Invocation;
+use dbt::{ParseOptions, Parsed};
+
+use super::project::parse_with;
+
+const MODEL: &str = "models/a.sql";
+
+/// A project in a temporary folder, with a cache beside it.
+struct Project {
+    folder: tempfile::TempDir,
+    invocation: Invocation,
+}
+
+impl Project {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let project = Self { folder, invocation: Invocation::default() };
+        project.write("dbt_project.yml", "name: kept\nprofile: fixture\n");
+        project.write(MODEL, "select 1 as id");
+        project.write("models/b.sql", "select '{{ env_var('REGION', 'none') }}' from {{ ref('a') }} {{ var('n', 0) }}");
+        project
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.path().join(file);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the folder is made");
+        fs::write(path, text).expect("the file is written");
+    }
+
+    fn parse(&self) -> Parsed {
+        let cache = Some(self.path().join("target"));
+        parse_with(self.path(), &ParseOptions { invocation: self.invocation.clone(), cache })
+    }
+
+    fn cache_file(&self) -> std::path::PathBuf {
+        self.path().join("target/kontiki_parse.bin")
+    }
+
+    /// Changes the kept result so that a later parse shows whether it was used.
+    fn mark(&self) {
+        let mut parsed = self.parse();
+        parsed.manifest.project_id = "kept".to_owned();
+        let options = ParseOptions { invocation: self.invocation.clone(), cache: None };
+        let mut diagnostics = Vec::new();
+        let files = super::project::discover(self.path(), &mut diagnostics);
+        dbt::cache::Cache::new(&self.path().join("target")).store(&files, &super::project::target(), &options, &parsed);
+    }
+
+    fn uses_what_was_kept(&self) -> bool {
+        self.parse().manifest.project_id == "kept"
+    }
+}
+
+#[test]
+fn a_result_is_read_back_whole() {
+    let project = Project::new();
+    let first = project.parse();
+    assert!(project.cache_file().exists());
+    assert_eq!(project.parse(), first);
+    project.mark();
+    assert!(project.uses_what_was_kept());
+}
+
+#[test]
+fn every_input_counts() {
+    let project = Project::new();
+    project.mark();
+    project.write(MODEL, "select 2 as id");
+    assert!(!project.uses_what_was_kept(), "a file of equal length changed");
+    project.mark();
+    project.write("models/c.sql", "select 3");
+    assert!(!project.uses_what_was_kept(), "a file came");
+    project.mark();
+    fs::remove_file(project.path().join("models/c.sql")).expect("it is there");
+    assert!(!project.uses_what_was_kept(), "a file went");
+    project.mark();
+    project.write("dbt_project.yml", "name: kept\nprofile: fixture\nvars: {n: 2}\n");
+    assert!(!project.uses_what_was_kept(), "the project's settings changed");
+}
+
+#[test]
+fn variables_and_the_environment_count() {
+    let mut project = Project::new();
+    project.mark();
+    let env = |name: &str| Arc::new(BTreeMap::from([(name.to_owned(), "x".to_owned())]));
+    project.invocation.env = env("UNRELATED");
+    assert!(project.uses_what_was_kept(), "no template names this variable");
+    project.invocation.env = env("REGION");
+    assert!(!project.uses_what_was_kept(), "a template names this variable");
+    project.mark();
+    project.invocation.vars = Arc::new(JsonMap::from_iter([("n".to_owned(), 1.into())]));
+    assert!(!project.uses_what_was_kept(), "a variable of the command line");
+}
+
+#[test]
+fn damage_is_ignored_and_mended() {
+    let project = Project::new();
+    let whole = project.parse();
+    let bytes = fs::read(project.cache_file()).expect("it was written");
+    for position in [0, 15, 20, 60, bytes.len() / 2, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 0x40;
+        fs::write(project.cache_file(), damaged).expect("it is written");
+        assert_eq!(project.parse(), whole, "byte {position}");
+    }
+    for length in [0, 10, 48, bytes.len() / 2] {
+        fs::write(project.cache_file(), &bytes[..length]).expect("it is written");
+        assert_eq!(project.parse(), whole, "{length} bytes");
+    }
+    assert_eq!(fs::read(project.cache_file()).expect("it was mended").len(), bytes.len());
+}
+
+#[test]
+fn a_project_with_errors_is_parsed_again() {
+    let project = Project::new();
+    project.write(MODEL, "select * from {{ ref('nothing') }}");
+    assert!(project.parse().diagnostics[0].is_error());
+    assert!(!project.cache_file().exists());
+}
