@@ -19,7 +19,7 @@ pub struct Demo {
 }
 
 pub fn demo(demo: &Demo) -> Result<()> {
-    let library = duckdb::library()?;
+    duckdb::library()?;
     run(cargo().args(["build", "--release", "--package", "kontiki", "--quiet"]))?;
     let kontiki = target().join("release/kontiki");
     let project = root().join("examples/smartpizza");
@@ -32,7 +32,7 @@ pub fn demo(demo: &Demo) -> Result<()> {
     })?;
     let command = || {
         let mut command = Command::new(&kontiki);
-        command.current_dir(&project).env("KONTIKI_DUCKDB_LIBRARY", &library);
+        command.current_dir(&project);
         command
     };
     println!("$ kontiki build");

@@ -2,7 +2,7 @@
 //!
 //! Building DuckDB takes half an hour; the npm package of its Node bindings carries the very library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -25,6 +25,7 @@ pub fn library() -> Result<PathBuf> {
     };
     let library = folder.join(file);
     if library.exists() {
+        put_beside_programs(&library)?;
         return Ok(library);
     }
     std::fs::create_dir_all(&folder)?;
@@ -40,5 +41,19 @@ pub fn library() -> Result<PathBuf> {
     std::fs::copy(staging.join("node_modules").join(package).join(file), &partial)?;
     std::fs::rename(&partial, &library)?;
     std::fs::remove_dir_all(&staging)?;
+    put_beside_programs(&library)?;
     Ok(library)
+}
+
+/// Kontiki looks beside itself: a binary of this checkout needs no setting.
+fn put_beside_programs(library: &Path) -> Result<()> {
+    for profile in ["debug", "release"] {
+        let folder = target().join(profile);
+        let Some(beside) = library.file_name().map(|name| folder.join(name)) else { continue };
+        if !beside.exists() {
+            std::fs::create_dir_all(&folder)?;
+            std::fs::hard_link(library, &beside).or_else(|_| std::fs::copy(library, &beside).map(drop))?;
+        }
+    }
+    Ok(())
 }
