@@ -135,7 +135,7 @@ impl<'c> Session<'c> {
         self.compiler.overridden(macro_name)
     }
 
-    /// `config(…)` calls of hooks are ignored at run time; what a macro stored as the result named `main`, if any.
+    /// What a macro stored as the result named `main`, if any: `response`, `data` and `table`.
     pub fn main_result(&self) -> Option<JsonMap> {
         let results = self.context.results.borrow();
         match crate::context::arguments::json_of(results.get("main")?.as_ref()?) {
@@ -144,6 +144,7 @@ impl<'c> Session<'c> {
         }
     }
 
+    #[expect(clippy::boxed_local, reason = "the interpreter's errors come boxed")]
     fn located(&self, error: Box<JinjaError>) -> Error {
         Places { shared: &self.compiler.shared, node: Some(&self.node) }.locate(*error)
     }

@@ -10,12 +10,20 @@ use common::manifest::Macro;
 
 use crate::builtin;
 use crate::jinja::MacroDef;
-use crate::jinja::error::{Error, ErrorKind};
+use crate::jinja::error::{Error, ErrorKind, Span};
 
 /// A macro, and its syntax tree once that is needed.
 pub struct Entry {
     pub definition: Macro,
-    parsed: OnceLock<Result<Arc<MacroDef>, (ErrorKind, String)>>,
+    parsed: OnceLock<Result<Arc<MacroDef>, Unparsed>>,
+}
+
+/// Why a macro could not be parsed; errors themselves cannot be cloned.
+#[derive(Clone)]
+struct Unparsed {
+    kind: ErrorKind,
+    message: String,
+    span: Option<Span>,
 }
 
 /// Macros by package and name.
@@ -39,15 +47,17 @@ impl Entry {
             let name: Arc<str> = self.definition.unique_id.as_str().into();
             let source: Arc<str> = self.definition.macro_sql.as_str().into();
             match MacroDef::parse_file(&name, &source) {
-                Ok(found) => found
-                    .into_iter()
-                    .next()
-                    .ok_or_else(|| (ErrorKind::Syntax, "no macro found in its block".to_owned())),
-                Err(error) => Err((error.kind, error.message.clone())),
+                Ok(found) => found.into_iter().next().ok_or_else(|| Unparsed {
+                    kind: ErrorKind::Syntax,
+                    message: "no macro found in its block".to_owned(),
+                    span: None,
+                }),
+                Err(error) => Err(Unparsed { kind: error.kind, message: error.message.clone(), span: error.span }),
             }
         });
-        parsed.clone().map_err(|(kind, message)| {
-            let mut error = Error::new(kind, message);
+        parsed.clone().map_err(|unparsed| {
+            let mut error = Error::new(unparsed.kind, unparsed.message);
+            error.span = unparsed.span;
             error.template = Some(self.definition.unique_id.as_str().into());
             error
         })

@@ -19,6 +19,9 @@ use crate::jinja::functions::dbt_functions;
 use crate::jinja::value::Value;
 use crate::jinja::{Interpreter, Limits, Resolver, Template, UndefinedMode};
 
+/// The settings of all packages, by name.
+type Packages = Arc<BTreeMap<String, PackageSettings>>;
+
 /// Renders the strings of one kind of YAML file. Shared between threads.
 #[derive(Clone)]
 pub struct Yaml {
@@ -26,7 +29,7 @@ pub struct Yaml {
     secrets: bool,
     target: Option<Arc<Target>>,
     /// The root project's name and the settings of all packages; not known where projects and profiles are read.
-    project: Option<(Arc<str>, Arc<BTreeMap<String, PackageSettings>>)>,
+    project: Option<(Arc<str>, Packages)>,
     /// Whose variables count besides the root project's.
     package: Arc<str>,
 }
