@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::diagnostic::Code;
 use common::manifest::{Checksum, DependsOn, Manifest, Node, PackageSettings, ResourceType, TestInfo};
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::Quoting;
@@ -152,12 +153,18 @@ impl Project {
 pub struct Place {
     pub warehouse: Arc<dyn Warehouse>,
     pub target: Target,
-    _folder: Option<tempfile::TempDir>,
+    _keep: Keep,
+}
+
+/// What has to outlive the connections.
+enum Keep {
+    Folder { _folder: tempfile::TempDir },
+    Server { _server: Arc<testing::Postgres> },
 }
 
 /// One place for each kind of warehouse.
 pub fn places() -> Vec<Place> {
-    vec![Place::duckdb()]
+    [Some(Place::duckdb()), Place::postgres()].into_iter().flatten().collect()
 }
 
 static EPOCH: AtomicU64 = AtomicU64::new(1);
@@ -169,10 +176,29 @@ impl Place {
         let settings = serde_json::json!({"path": path, "library": testing::duckdb_library()});
         let connection =
             target::Connection { adapter_type: AdapterType::Duckdb, settings: settings.as_object().unwrap().clone() };
-        Self::open(&connection, "db", Some(folder))
+        Self::open(&connection, "db", Keep::Folder { _folder: folder })
     }
 
-    fn open(connection: &target::Connection, database: &str, folder: Option<tempfile::TempDir>) -> Self {
+    /// `None` as long as the warehouse refuses PostgreSQL as not supported.
+    pub fn postgres() -> Option<Self> {
+        let server = testing::Postgres::start();
+        let database = server.database();
+        let settings = serde_json::json!({
+            "host": server.host(), "port": server.port(), "user": server.user(), "password": "", "dbname": database,
+            "schema": "main", "search_path": "main",
+        });
+        let connection =
+            target::Connection { adapter_type: AdapterType::Postgres, settings: settings.as_object().unwrap().clone() };
+        if let Err(error) = warehouse::open(&connection, "test") {
+            assert_eq!(error.code, Code::Unsupported, "{error}");
+            return None;
+        }
+        let place = Self::open(&connection, &database, Keep::Server { _server: server });
+        place.connect().create_schema(&database, "main").unwrap();
+        Some(place)
+    }
+
+    fn open(connection: &target::Connection, database: &str, keep: Keep) -> Self {
         let target = Target {
             profile_name: "p".to_owned(),
             name: "dev".to_owned(),
@@ -182,7 +208,7 @@ impl Place {
             threads: 2,
             extra: JsonMap::new(),
         };
-        Self { warehouse: warehouse::open(connection, "test").unwrap(), target, _folder: folder }
+        Self { warehouse: warehouse::open(connection, "test").unwrap(), target, _keep: keep }
     }
 
     pub fn connect(&self) -> Box<dyn Connection> {
