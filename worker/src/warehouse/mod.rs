@@ -1,6 +1,7 @@
 //! Warehouses behind one trait. Calls block: a slot is a thread.
 
 mod duckdb;
+mod postgres;
 mod script;
 pub mod staging;
 
@@ -19,11 +20,7 @@ pub use dbt::adapter::Error;
 pub fn open(connection: &target::Connection, origin: &str) -> Result<Arc<dyn Warehouse>, Error> {
     match connection.adapter_type {
         AdapterType::Duckdb => Ok(Arc::new(duckdb::DuckDb::open(connection)?)),
-        AdapterType::Postgres => Err(Error::new(
-            common::task::FailureKind::User,
-            common::diagnostic::Code::Unsupported,
-            format!("PostgreSQL ({origin}) is not supported yet"),
-        )),
+        AdapterType::Postgres => Ok(Arc::new(postgres::Postgres::open(connection, origin)?)),
     }
 }
 

@@ -1,0 +1,245 @@
+//! A connection that is made anew when the server went away between transactions.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::diagnostic::Code;
+use common::relation::Relation;
+use common::table::{Column, Response, Table};
+use common::task::FailureKind;
+use common::{Epoch, NodeId, RunId};
+use postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
+
+use super::tls::Tls;
+use super::{Shared, catalog, error, fence, load, publish, rows, tag};
+use crate::warehouse::{Canceller, Connection, Error, Publication, Published, script};
+
+pub(super) struct PostgresConnection {
+    pub(super) shared: Arc<Shared>,
+    client: Client,
+    token: Arc<Token>,
+    in_transaction: bool,
+}
+
+/// How to reach the server process that works for a connection now.
+struct Token(Mutex<(CancelToken, Option<Tls>)>);
+
+impl Canceller for Token {
+    fn cancel(&self) {
+        let (token, tls) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // If the server cannot be reached there is nothing to cancel either.
+        let _ = match tls {
+            Some(tls) => token.cancel_query(tls.connector()),
+            None => token.cancel_query(NoTls),
+        };
+    }
+}
+
+impl PostgresConnection {
+    pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
+        let (client, tls) = shared.profile.connect()?;
+        let token = Arc::new(Token(Mutex::new((client.cancel_token(), tls))));
+        Ok(Self { shared, client, token, in_transaction: false })
+    }
+
+    pub(super) fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
+    /// A connection lost inside a transaction took the transaction with it: that is for the caller to know.
+    fn client(&mut self) -> Result<&mut Client, Error> {
+        if self.client.is_closed() {
+            if self.in_transaction {
+                return Err(Error::new(
+                    FailureKind::Transient,
+                    Code::WarehouseUnavailable,
+                    "the connection to PostgreSQL was lost and the transaction with it",
+                ));
+            }
+            let (client, tls) = self.shared.profile.connect()?;
+            *self.token.0.lock().unwrap_or_else(PoisonError::into_inner) = (client.cancel_token(), tls);
+            self.client = client;
+        }
+        Ok(&mut self.client)
+    }
+
+    /// Sends the text as it is: outside a transaction the server runs all of it as one.
+    pub(super) fn script(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        if sql.contains('\0') {
+            return Err(Error::new(FailureKind::User, Code::SqlError, "text for the warehouse holds a NUL character"));
+        }
+        let outcome = self.client()?.simple_query(sql);
+        outcome.map_err(|error| error::of_statement(&error, sql))
+    }
+
+    /// The rows of a script as the server prints them.
+    pub(super) fn texts(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        Ok(self.script(sql)?.iter().filter_map(cells).collect())
+    }
+
+    /// A script may begin and end transactions itself.
+    fn follow(&mut self, sql: &str) {
+        for piece in script::split(sql) {
+            match script::first_word(piece.sql).as_str() {
+                "begin" | "start" => self.in_transaction = true,
+                "commit" | "end" | "rollback" | "abort" if !is_savepoint(piece.sql) => self.in_transaction = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// The types of the columns that a statement returns, then its rows.
+    fn typed(&mut self, sql: &str) -> Result<(Response, Table), Error> {
+        let prepared = self.client()?.prepare(sql);
+        let described = prepared.map_err(|error| error::of_statement(&error, sql))?;
+        let types: Vec<_> = described.columns().iter().map(|column| column.type_().clone()).collect();
+        let columns = rows::columns(described.columns());
+        drop(described);
+        let messages = self.script(sql)?;
+        let rows = messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    Some(types.iter().enumerate().map(|(i, t)| rows::datum(t, row.get(i))).collect())
+                }
+                _ => None,
+            })
+            .collect();
+        Ok((tag::response(sql, completed(&messages)), Table { columns, rows }))
+    }
+}
+
+fn is_savepoint(sql: &str) -> bool {
+    let lower = sql.to_lowercase();
+    lower.contains("rollback to") || lower.contains("rollback work to") || lower.contains("rollback transaction to")
+}
+
+fn cells(message: &SimpleQueryMessage) -> Option<Vec<Option<String>>> {
+    let SimpleQueryMessage::Row(row) = message else { return None };
+    Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect())
+}
+
+/// The row count of the last statement.
+pub(super) fn completed(messages: &[SimpleQueryMessage]) -> u64 {
+    let counts = messages.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+        _ => None,
+    });
+    counts.unwrap_or(0)
+}
+
+impl Connection for PostgresConnection {
+    fn execute(&mut self, sql: &str) -> Result<Response, Error> {
+        let messages = self.script(sql)?;
+        self.follow(sql);
+        let last = script::split(sql).last().map_or("", |piece| piece.sql);
+        Ok(tag::response(last, completed(&messages)))
+    }
+
+    fn query(&mut self, sql: &str) -> Result<(Response, Table), Error> {
+        let pieces = script::split(sql);
+        let [earlier @ .., last] = &pieces[..] else { return Ok((tag::response("", 0), Table::default())) };
+        let Some(before) = earlier.last() else { return self.typed(last.sql) };
+        // The last statement can be described only when those before it have run, so the one transaction is made explicit.
+        let first = &sql[..before.start + before.sql.len()];
+        let own = !self.in_transaction;
+        if own {
+            self.begin()?;
+        }
+        let outcome = self.execute(first).and_then(|_| self.typed(last.sql));
+        if own {
+            match &outcome {
+                Ok(_) => self.commit()?,
+                Err(_) => self.rollback()?,
+            }
+        }
+        outcome
+    }
+
+    fn canceller(&self) -> Arc<dyn Canceller> {
+        self.token.clone()
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.in_transaction {
+            return Err(Error::new(FailureKind::User, Code::SqlError, "a transaction is open already"));
+        }
+        self.script("begin")?;
+        self.in_transaction = true;
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        if !self.in_transaction {
+            return Ok(());
+        }
+        // PostgreSQL answers COMMIT with ROLLBACK where a statement failed, and calls that a success.
+        let outcome = self.script("select 1; commit");
+        if outcome.is_err() {
+            self.rollback()?;
+        }
+        self.in_transaction = false;
+        outcome.map(drop)
+    }
+
+    fn rollback(&mut self) -> Result<(), Error> {
+        if self.in_transaction && !self.client.is_closed() {
+            // If the connection breaks here, the server rolls back by itself.
+            let _ = self.client.simple_query("rollback");
+        }
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    fn get_relation(&mut self, database: &str, schema: &str, identifier: &str) -> Result<Option<Relation>, Error> {
+        catalog::get_relation(self, database, schema, identifier)
+    }
+
+    fn list_relations(&mut self, database: &str, schema: &str) -> Result<Vec<Relation>, Error> {
+        catalog::list_relations(self, database, schema)
+    }
+
+    fn columns(&mut self, relation: &Relation) -> Result<Vec<Column>, Error> {
+        catalog::columns(self, relation)
+    }
+
+    fn list_schemas(&mut self, _database: &str) -> Result<Vec<String>, Error> {
+        catalog::list_schemas(self)
+    }
+
+    fn create_schema(&mut self, _database: &str, schema: &str) -> Result<(), Error> {
+        catalog::create_schema(self, schema)
+    }
+
+    fn load(
+        &mut self,
+        relation: &Relation,
+        columns: &[Column],
+        rows: &mut dyn Iterator<Item = Vec<Option<String>>>,
+    ) -> Result<u64, Error> {
+        load::copy(self.client()?, relation, columns, rows)
+    }
+
+    fn published(&mut self, run: RunId, node: &NodeId) -> Result<Option<Published>, Error> {
+        fence::published(self, run, node)
+    }
+
+    fn claim(&mut self, relation: &Relation, epoch: Epoch) -> Result<(), Error> {
+        fence::ensure(self)?;
+        let sql = fence::enter(&relation.render(), &self.shared.origin.clone(), epoch);
+        self.script(&sql).map(drop)
+    }
+
+    fn publish(&mut self, publication: &Publication) -> Result<Response, Error> {
+        publish::publish(self, publication)
+    }
+
+    fn collect_staging(
+        &mut self,
+        database: &str,
+        schema: &str,
+        keep: &BTreeSet<Epoch>,
+    ) -> Result<Vec<Relation>, Error> {
+        catalog::collect_staging(self, database, schema, keep)
+    }
+}
