@@ -19,6 +19,8 @@ pub(super) struct PostgresConnection {
     client: Client,
     token: Arc<Token>,
     in_transaction: bool,
+    /// The server ended the connection, or gave no answer. The client itself notices only when it next looks at its socket.
+    lost: bool,
 }
 
 /// How to reach the server process that works for a connection now.
@@ -39,7 +41,7 @@ impl PostgresConnection {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
         let (client, tls) = shared.profile.connect()?;
         let token = Arc::new(Token(Mutex::new((client.cancel_token(), tls))));
-        Ok(Self { shared, client, token, in_transaction: false })
+        Ok(Self { shared, client, token, in_transaction: false, lost: false })
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -48,7 +50,7 @@ impl PostgresConnection {
 
     /// A connection lost inside a transaction took the transaction with it: that is for the caller to know.
     fn client(&mut self) -> Result<&mut Client, Error> {
-        if self.client.is_closed() {
+        if self.lost || self.client.is_closed() {
             if self.in_transaction {
                 return Err(Error::new(
                     FailureKind::Transient,
@@ -59,8 +61,20 @@ impl PostgresConnection {
             let (client, tls) = self.shared.profile.connect()?;
             *self.token.0.lock().unwrap_or_else(PoisonError::into_inner) = (client.cancel_token(), tls);
             self.client = client;
+            self.lost = false;
         }
         Ok(&mut self.client)
+    }
+
+    fn failed(&mut self, error: &postgres::Error, sql: &str) -> Error {
+        let error = error::of_statement(error, sql);
+        self.lost |= error.code == Code::WarehouseUnavailable;
+        error
+    }
+
+    /// Whether the last statement may have been done or not, for all this side knows.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Sends the text as it is: outside a transaction the server runs all of it as one.
@@ -69,7 +83,7 @@ impl PostgresConnection {
             return Err(Error::new(FailureKind::User, Code::SqlError, "text for the warehouse holds a NUL character"));
         }
         let outcome = self.client()?.simple_query(sql);
-        outcome.map_err(|error| error::of_statement(&error, sql))
+        outcome.map_err(|error| self.failed(&error, sql))
     }
 
     /// The rows of a script as the server prints them.
@@ -91,7 +105,7 @@ impl PostgresConnection {
     /// The types of the columns that a statement returns, then its rows.
     fn typed(&mut self, sql: &str) -> Result<(Response, Table), Error> {
         let prepared = self.client()?.prepare(sql);
-        let described = prepared.map_err(|error| error::of_statement(&error, sql))?;
+        let described = prepared.map_err(|error| self.failed(&error, sql))?;
         let types: Vec<_> = described.columns().iter().map(|column| column.type_().clone()).collect();
         let columns = rows::columns(described.columns());
         drop(described);
@@ -183,7 +197,7 @@ impl Connection for PostgresConnection {
     }
 
     fn rollback(&mut self) -> Result<(), Error> {
-        if self.in_transaction && !self.client.is_closed() {
+        if self.in_transaction && !self.lost && !self.client.is_closed() {
             // If the connection breaks here, the server rolls back by itself.
             let _ = self.client.simple_query("rollback");
         }

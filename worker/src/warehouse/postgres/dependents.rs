@@ -31,6 +31,12 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Takes the view's exclusive lock and no other: `lock table` would lock all that the view reads too. The option comes back when
+    /// the view is replaced, before anybody can see it gone.
+    pub(super) fn lock(&self) -> String {
+        format!("alter view {} reset (security_barrier)", self.name)
+    }
+
     /// Over the new relation, which has the columns the view reads: whoever reads it notices nothing.
     pub(super) fn replace(&self) -> String {
         format!("create or replace view {}{} as {}", self.name, self.with_options(), self.definition)

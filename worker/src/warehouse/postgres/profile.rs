@@ -16,6 +16,7 @@ use crate::warehouse::Error;
 
 const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 const RETRIES: u64 = 1;
+const PORT: u16 = 5432;
 
 /// A checked output of type `postgres`: everything needed to connect. Holds the password, so it is never shown.
 pub(super) struct Profile {
@@ -34,10 +35,11 @@ fn invalid(message: String) -> Error {
 impl Profile {
     pub(super) fn read(connection: &target::Connection) -> Result<Self, Error> {
         let mut config = Config::new();
-        config.connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS)).application_name("kontiki").port(5432);
+        config.connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS)).application_name("kontiki");
         let mut setup = vec!["set datestyle to iso".to_owned()];
         let mut retries = RETRIES;
         let mut host = None;
+        let mut port = PORT;
         let mut certificates = tls::Files::default();
         let mut sslmode = "prefer".to_owned();
         for (key, value) in &connection.settings {
@@ -56,9 +58,8 @@ impl Profile {
                     config.dbname(&text(key, value)?);
                 }
                 "port" => {
-                    let port = u16::try_from(number(key, value)?)
+                    port = u16::try_from(number(key, value)?)
                         .map_err(|_| invalid("the PostgreSQL profile's 'port' must be below 65536".to_owned()))?;
-                    config.port(port);
                 }
                 "connect_timeout" => {
                     config.connect_timeout(Duration::from_secs(number(key, value)?));
@@ -95,7 +96,8 @@ impl Profile {
             }
         }
         let host = host.ok_or_else(|| invalid("the PostgreSQL profile has no 'host'".to_owned()))?;
-        config.host(&host);
+        // The crate collects ports, one for each host, so it is told once.
+        config.host(&host).port(port);
         // A socket on this machine is never encrypted, whatever the mode.
         let encryption = if host.starts_with('/') { vec![None] } else { encryption(&sslmode, &certificates)? };
         Ok(Self { config, encryption, setup: setup.join("; "), retries })

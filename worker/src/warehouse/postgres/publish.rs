@@ -41,9 +41,7 @@ pub(super) fn publish(connection: &mut PostgresConnection, publication: &Publica
     match outcome {
         Err(error) if fence::is_published_already(&error) => adopt(connection, publication, error),
         // The connection broke: whether the commit came through is in the log.
-        Err(error) if error.native_code.is_none() && error.kind == FailureKind::Transient => {
-            adopt(connection, publication, error)
-        }
+        Err(error) if connection.is_lost() => adopt(connection, publication, error),
         outcome => outcome,
     }
 }
@@ -248,10 +246,8 @@ fn swap(connection: &mut PostgresConnection, staging: &Relation, target: &Relati
     let keeps_columns = old.columns.iter().all(|column| new.columns.contains(column));
     if keeps_columns && !old.views.iter().any(|view| view.materialized) {
         let mut script = Vec::new();
-        let views: Vec<&str> = old.views.iter().map(|view| view.name.as_str()).collect();
-        if !views.is_empty() {
-            script.push(format!("lock table {} in access exclusive mode", views.join(", ")));
-        }
+        // A reader locks a view before what the view reads, so the farthest comes first.
+        script.extend(old.views.iter().rev().map(dependents::View::lock));
         let aside_name = format!("{}__old", staging.identifier.as_deref().unwrap_or_default());
         let aside = target.clone().with_identifier(&aside_name);
         script.push(format!(
