@@ -203,6 +203,7 @@ READ_STATE = """
 import json, sys
 from pathlib import Path
 import state
+state.validate_artifacts(Path(sys.argv[1]))
 print(json.dumps(state.snapshot(Path(sys.argv[1]), sys.argv[2], 0, "", json.loads(sys.argv[3]))))
 """
 

@@ -83,6 +83,16 @@ def manifest(project: Path) -> dict:
     return found
 
 
+def validate_artifacts(project: Path) -> None:
+    """Raises where dbt-artifacts-parser, which other tools read artifacts with, does not accept what Kontiki wrote."""
+    from dbt_artifacts_parser.parser import parse_manifest_v12, parse_run_results_v6
+
+    for name, parse in (("manifest.json", parse_manifest_v12), ("run_results.json", parse_run_results_v6)):
+        path = project / "target" / name
+        if path.exists():
+            parse(json.loads(path.read_text()))
+
+
 def relations(warehouse: str) -> dict:
     return duckdb_relations() if warehouse == "duckdb" else postgres_relations()
 
