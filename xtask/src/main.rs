@@ -1,6 +1,7 @@
 //! Developer commands. Each needs cargo and nothing else that is not named in its own help.
 #![expect(clippy::print_stdout, reason = "a developer's tool talks on its standard output")]
 
+mod bench;
 mod conformance;
 mod demo;
 mod duckdb;
@@ -32,6 +33,9 @@ enum Command {
     Smartpizza(smartpizza::Generate),
     /// Build the fixture projects with dbt-core and with Kontiki, and compare
     Conformance(conformance::Conformance),
+    /// Measure, every side in one run
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Fetch the DuckDB library (npm) into target/duckdb unless it is there
     Duckdb,
 }
@@ -44,6 +48,7 @@ fn main() -> Result<()> {
         Command::Demo(demo) => demo::demo(&demo),
         Command::Smartpizza(generate) => smartpizza::generate(&generate),
         Command::Conformance(conformance) => conformance::conformance(&conformance),
+        Command::Bench(bench) => bench::bench(&bench),
         Command::Duckdb => {
             println!("{}", duckdb::library()?.display());
             Ok(())
