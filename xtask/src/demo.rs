@@ -29,6 +29,7 @@ pub fn demo(demo: &Demo) -> Result<()> {
         day: chrono::NaiveDate::from_ymd_opt(2024, 5, 1).expect("a date of the calendar"),
         seed: 1,
         faults: demo.faults,
+        postgres: None,
     })?;
     let command = || {
         let mut command = Command::new(&kontiki);

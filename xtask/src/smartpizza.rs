@@ -4,6 +4,7 @@
 
 mod faults;
 mod menu;
+mod postgres;
 mod random;
 mod writer;
 
@@ -37,6 +38,9 @@ pub struct Generate {
     /// Plant bad rows: repeated and missing keys, unknown references, impossible amounts and times
     #[arg(long)]
     pub faults: bool,
+    /// Also load the files into the schema `raw` of this database: "host=… port=… user=… dbname=…"
+    #[arg(long)]
+    pub postgres: Option<String>,
 }
 
 pub fn generate(generate: &Generate) -> Result<()> {
@@ -60,6 +64,10 @@ pub fn generate(generate: &Generate) -> Result<()> {
         counts.orders,
         counts.pizzas
     );
+    if let Some(server) = &generate.postgres {
+        let rows = postgres::load(server, &generate.out)?;
+        println!("{rows} rows loaded into the schema raw");
+    }
     Ok(())
 }
 

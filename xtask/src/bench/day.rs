@@ -24,6 +24,7 @@ pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
         day: chrono::NaiveDate::from_ymd_opt(2024, 5, 1).expect("a date of the calendar"),
         seed: 1,
         faults: false,
+        postgres: None,
     })?;
     let file = project.join("smartpizza.duckdb");
     let empty = || {
