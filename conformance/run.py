@@ -8,12 +8,14 @@ A fixture is a dbt project in `fixtures/<name>/` without a profile, and `steps.j
   ignore       what is not compared in this step: "relations", "results", "compiled_code", "message", "manifest", "output"
 Before step N the files of `edits/N/` replace the project's. Steps with `ls` compare the printed lines as a set.
 
-usage: run.py --kontiki PATH [--warehouse duckdb|postgres]... [--postgres DSN] [--work DIR] [--jobs N] [FIXTURE]...
+usage: run.py --kontiki PATH [--warehouse duckdb|postgres]... [--postgres DSN] [--work DIR] [--jobs N]
+              [--recorded DIR] [FIXTURE]...
 Exits with 1 when anything differs, 2 when the harness itself cannot run.
 """
 
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
 import re
@@ -66,6 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--postgres", help="host=… port=… user=…: a server where databases may be created")
     parser.add_argument("--work", help="keep both sides' projects here")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--recorded", type=Path, help="keep dbt's outcomes here, and use them while a fixture stays the same")
     parser.add_argument("fixtures", nargs="*", metavar="FIXTURE")
     arguments = parser.parse_args()
     arguments.kontiki = arguments.kontiki.resolve()
@@ -165,6 +168,27 @@ def short(value) -> str:
 
 
 def run_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
+    if arguments.recorded is None:
+        return outcomes_of_oracle(arguments, work, name, warehouse, steps)
+    record = arguments.recorded / f"{name}-{warehouse}-{digest(FIXTURES / name)}.json"
+    if record.exists():
+        return json.loads(record.read_text())
+    outcomes = outcomes_of_oracle(arguments, work, name, warehouse, steps)
+    arguments.recorded.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(outcomes))
+    return outcomes
+
+
+def digest(fixture: Path) -> str:
+    """Names all that dbt's outcome depends on: the fixture, how it is run and read, and the versions."""
+    hasher = hashlib.sha256()
+    files = [path for path in fixture.rglob("*") if path.is_file()]
+    for path in [HERE / "oracle_side.py", HERE / "state.py", HERE / "requirements.txt", *sorted(files)]:
+        hasher.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:16]
+
+
+def outcomes_of_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
     project, environment = prepare(arguments, work, name, warehouse, "dbt")
     job = {"project": str(project), "warehouse": warehouse, "environment": environment, "steps": steps}
     done = subprocess.run(
