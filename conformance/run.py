@@ -4,6 +4,7 @@ A fixture is a dbt project in `fixtures/<name>/` without a profile, and `steps.j
   args         the command line, the same for both
   warehouses   (of the first step) which warehouses the fixture is for; both by default
   exit_code    what both must exit with; 0 by default
+  only         (of the first step) "kontiki" where dbt has no answer: templates that never end, features we refuse
   says         text that Kontiki must print (error cases: its code and the words that help)
   ignore       what is not compared in this step: "relations", "results", "compiled_code", "message", "manifest", "output"
 Before step N the files of `edits/N/` replace the project's. Steps with `ls` compare the printed lines as a set.
@@ -102,13 +103,13 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
     differences = []
     expected = step.get("exit_code", 0)
     for side, outcome in (("dbt", theirs), ("kontiki", ours)):
-        if outcome["exit_code"] != expected:
+        if outcome is not None and outcome["exit_code"] != expected:
             tail = outcome["output"].strip()[-600:]
             differences.append(f"{side} exited with {outcome['exit_code']}, not {expected}: {tail}")
     for text in step.get("says", []):
         if text not in ours["output"]:
             differences.append(f"kontiki did not say {text!r}: {ours['output'].strip()[-600:]}")
-    if expected == 2:
+    if expected == 2 or theirs is None:
         return differences
     if "ls" in step["args"]:
         return differences + compare("listed", listed(theirs["output"]), listed(ours["output"]))
@@ -117,7 +118,9 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
             for key in ignored & {"compiled_code", "message"}:
                 entry.pop(key, None)
             if entry.get("compiled_code"):
-                entry["compiled_code"] = entry["compiled_code"].strip()
+                # Our built-in macros are not dbt's: their SQL has other empty lines.
+                lines = entry["compiled_code"].splitlines()
+                entry["compiled_code"] = "\n".join(line.rstrip() for line in lines if line.strip())
     for part in ("relations", "results", "manifest"):
         if part not in ignored:
             differences += compare(part, normal(theirs[part]), normal(ours[part]))
@@ -168,6 +171,8 @@ def short(value) -> str:
 
 
 def run_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
+    if steps[0].get("only") == "kontiki":
+        return [None] * len(steps)
     if arguments.recorded is None:
         return outcomes_of_oracle(arguments, work, name, warehouse, steps)
     record = arguments.recorded / f"{name}-{warehouse}-{digest(FIXTURES / name)}.json"

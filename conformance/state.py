@@ -24,6 +24,13 @@ MANIFEST_FIELDS = {
 }
 
 
+# What dbt adds to a test's macros while it runs the test, and only then: how its materialization is made, not what it needs.
+# Kontiki runs tests without these macros.
+ADDED_TO_TESTS = {
+    f"macro.dbt.{name}" for name in ("get_where_subquery", "get_limit_subquery_sql", "should_store_failures", "statement")
+}
+
+
 def overlay(project: Path, number: int) -> None:
     """Applies `edits/<number>/` of the fixture: files replaced or added before that step; `<file>.deleted` removes one."""
     edits = project / "edits" / str(number)
@@ -76,6 +83,19 @@ def manifest(project: Path) -> dict:
         if section == "docs":
             entries = {key: value for key, value in entries.items() if not key.startswith("doc.dbt.")}
         found[section] = {key: {field: value.get(field) for field in fields} for key, value in entries.items()}
+    for node in found["nodes"].values():
+        # dbt adds tags in the order in which it reads them; Kontiki in that of their layers. They are a set.
+        node["tags"] = sorted(node["tags"])
+        # A ref is listed again each time it is rendered; what counts is which there are.
+        node["refs"] = [ref for at, ref in enumerate(node["refs"] or []) if ref not in node["refs"][:at]]
+        for hook in ("pre-hook", "post-hook"):
+            # The text of before_begin() and its like, with the white space of macros that are not dbt's.
+            if isinstance(text := (node["unrendered_config"] or {}).get(hook), str):
+                node["unrendered_config"][hook] = text.strip()
+        if node["resource_type"] == "test":
+            # dbt fills it in when it has run the test with --store-failures; the results have it on both sides.
+            del node["relation_name"]
+            node["depends_on"]["macros"] = [name for name in node["depends_on"]["macros"] if name not in ADDED_TO_TESTS]
     for section in ("parent_map", "child_map"):
         found[section] = {key: sorted(value) for key, value in document[section].items()}
     found["disabled"] = sorted(document["disabled"])

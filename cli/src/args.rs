@@ -147,10 +147,10 @@ pub struct Selection {
     #[arg(long, env = "DBT_INDIRECT_SELECTION", value_enum, default_value = "eager")]
     pub indirect_selection: IndirectSelection,
     /// Only resources of these types
-    #[arg(long, visible_alias = "resource-types", env = "DBT_RESOURCE_TYPES", num_args = 1, value_delimiter = ' ', action = ArgAction::Append, value_name = "TYPE")]
+    #[arg(long, visible_alias = "resource-types", env = "DBT_RESOURCE_TYPES", num_args = 1.., value_delimiter = ' ', action = ArgAction::Append, value_name = "TYPE")]
     pub resource_type: Vec<String>,
     /// No resources of these types
-    #[arg(long, visible_alias = "exclude-resource-types", env = "DBT_EXCLUDE_RESOURCE_TYPES", num_args = 1, value_delimiter = ' ', action = ArgAction::Append, value_name = "TYPE")]
+    #[arg(long, visible_alias = "exclude-resource-types", env = "DBT_EXCLUDE_RESOURCE_TYPES", num_args = 1.., value_delimiter = ' ', action = ArgAction::Append, value_name = "TYPE")]
     pub exclude_resource_type: Vec<String>,
     /// A folder with the artifacts of an earlier run, for `result:` and for `retry`
     #[arg(long, env = "DBT_STATE", value_name = "DIR")]

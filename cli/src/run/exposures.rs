@@ -25,6 +25,7 @@ pub fn finish(follower: &mut Follower<'_>, exposures: &BTreeSet<NodeId>) {
         } else {
             result.status = NodeStatus::NoOp;
             result.message = Some("NO-OP".to_owned());
+            result.failures = Some(0);
             follower.emit(&Event::Finished {
                 node: line,
                 status: NodeStatus::NoOp,

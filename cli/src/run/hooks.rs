@@ -1,11 +1,14 @@
 //! `on-run-start` and `on-run-end`: SQL of the project around a run, in the order in which it is written.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use common::manifest::{Node, ResourceType};
+use common::node_config::Materialization;
 use common::table::Response;
 use common::task::{NodeResult, NodeStatus};
-use common::{Manifest, Timestamp};
+use common::{Json, JsonMap, Manifest, Timestamp};
+use dbt::artifacts::{self, NodeOutcome};
 use serde_json::json;
 use worker::Run;
 use worker::adapter::Adapter;
@@ -54,6 +57,7 @@ pub fn run(
         return true;
     }
     let total = hooks.len();
+    let names = if when == When::End { names_at_end(manifest, outcomes) } else { JsonMap::new() };
     let mut all_succeeded = true;
     for (index, node) in hooks.into_iter().enumerate() {
         let statement = format!("{}.{}.{}", node.package_name, when.tag(), node.hook_index.unwrap_or_default());
@@ -73,11 +77,11 @@ pub fn run(
         console.emit(&Event::Started(line.clone()));
         let began = Instant::now();
         let started_at = now();
-        let (status, message, response) = match worker::execute::operation(run, &node.unique_id, adapter) {
-            Ok(response) => (NodeStatus::Success, format!("{statement} passed"), response.unwrap_or_default()),
-            Err(failure) => (NodeStatus::Error, failure.describe(node), Response::default()),
+        let (status, message, ran) = match worker::execute::operation(run, &node.unique_id, adapter, &names) {
+            Ok(ran) => (NodeStatus::Success, format!("{statement} passed"), Some(ran)),
+            Err(failure) => (NodeStatus::Error, failure.describe(node), None),
         };
-        all_succeeded = status == NodeStatus::Success;
+        all_succeeded = ran.is_some();
         console.emit(&Event::Finished {
             node: line,
             status,
@@ -85,10 +89,40 @@ pub fn run(
             failures: None,
             seconds: began.elapsed().as_secs_f64(),
         });
-        outcomes.push(node.unique_id.clone(), result(status, Some(message), response, started_at, now()));
+        let (compiled_code, response) = ran.unzip();
+        let response = response.flatten().unwrap_or_default();
+        let mut result = result(status, Some(message), response, started_at, now());
+        // As dbt counts them.
+        result.failures = Some(i64::from(!all_succeeded));
+        result.compiled_code = compiled_code;
+        outcomes.push(node.unique_id.clone(), result);
     }
     console.emit(&Event::Blank);
     all_succeeded
+}
+
+/// What `on-run-end` sees of the run: `results`, and the schemas of the relations that were built.
+fn names_at_end(manifest: &Manifest, outcomes: &Outcomes) -> JsonMap {
+    let mut results = Vec::new();
+    let mut schemas = BTreeSet::new();
+    for outcome in &outcomes.all {
+        let Some(node) = manifest.nodes.get(&outcome.node) else { continue };
+        if node.resource_type == ResourceType::Operation {
+            continue;
+        }
+        let mut entry = artifacts::run_result(&NodeOutcome { node: &outcome.node, result: &outcome.result });
+        entry["node"] = Json::Object(artifacts::node(node, 0.0));
+        results.push(entry);
+        let is_relation = node.relation_name.is_some() && node.config.materialized != Materialization::Ephemeral;
+        if is_relation && matches!(outcome.result.status, NodeStatus::Success | NodeStatus::Pass | NodeStatus::Warn) {
+            schemas.insert((node.database.as_str(), node.schema.as_str()));
+        }
+    }
+    let names: BTreeSet<&str> = schemas.iter().map(|(_, schema)| *schema).collect();
+    [("results", json!(results)), ("schemas", json!(names)), ("database_schemas", json!(schemas))]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 fn result(

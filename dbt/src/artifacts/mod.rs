@@ -21,7 +21,7 @@ pub use config::config;
 pub use digest::digest;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
-pub use run_results::{NodeOutcome, RunResults, read_statuses, run_results};
+pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
 
 use crate::project::DBT_VERSION;
 

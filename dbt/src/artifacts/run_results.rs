@@ -27,13 +27,14 @@ pub struct RunResults<'a> {
 pub fn run_results(results: &RunResults<'_>, metadata: &Metadata) -> impl Serialize {
     json!({
         "metadata": metadata.to_json("run-results/v6"),
-        "results": results.outcomes.iter().map(result).collect::<Vec<_>>(),
+        "results": results.outcomes.iter().map(run_result).collect::<Vec<_>>(),
         "elapsed_time": results.elapsed_seconds,
         "args": results.args,
     })
 }
 
-fn result(outcome: &NodeOutcome<'_>) -> Json {
+/// One entry of `results`.
+pub fn run_result(outcome: &NodeOutcome<'_>) -> Json {
     let result = outcome.result;
     let never = Timestamp::default();
     let ran = result.compile_started_at != never;
@@ -64,7 +65,8 @@ fn result(outcome: &NodeOutcome<'_>) -> Json {
         "unique_id": outcome.node,
         "compiled": result.compiled_code.is_some(),
         "compiled_code": result.compiled_code,
-        "relation_name": result.relation_name,
+        // dbt names the relations of nodes with code of their own only.
+        "relation_name": result.compiled_code.as_ref().and(result.relation_name.as_ref()),
         "batch_results": null,
     })
 }

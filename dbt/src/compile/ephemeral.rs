@@ -17,7 +17,7 @@ pub fn inject(sql: &str, ctes: &[ExtraCte]) -> String {
     }
     let joined = ctes.iter().map(|cte| cte.sql.as_str()).collect::<Vec<_>>().join(", ");
     match end_of_with(sql) {
-        Some(end) => format!("{}{joined}, {}", &sql[..end], &sql[end..]),
+        Some(end) => format!("{} {joined},{}", &sql[..end], &sql[end..]),
         None => {
             let start = sql.len() - sql.trim_start().len();
             format!("{}with{joined} {}", &sql[..start], &sql[start..])
@@ -79,14 +79,14 @@ mod tests {
             inject("-- with\nWITH x as (select 1) select * from x", &[cte("a", "select 1"), cte("b", "select 2")]);
         assert_eq!(
             sql,
-            "-- with\nWITH __dbt__cte__a as (\nselect 1\n),  __dbt__cte__b as (\nselect 2\n),  x as (select 1) select * from x"
+            "-- with\nWITH  __dbt__cte__a as (\nselect 1\n),  __dbt__cte__b as (\nselect 2\n), x as (select 1) select * from x"
         );
     }
 
     #[test]
     fn recursive_stays_in_front() {
         let sql = inject("with  recursive x as (select 1) select 1", &[cte("a", "select 1")]);
-        assert_eq!(sql, "with  recursive __dbt__cte__a as (\nselect 1\n),  x as (select 1) select 1");
+        assert_eq!(sql, "with  recursive  __dbt__cte__a as (\nselect 1\n), x as (select 1) select 1");
     }
 
     #[test]

@@ -46,6 +46,14 @@ impl<'c> Session<'c> {
         Ok(CompiledNode { compiled_code, extra_ctes, relation_name: self.relation_name() })
     }
 
+    /// Lets templates see further names.
+    pub fn define(&self, names: &JsonMap) {
+        let mut extra = self.context.extra.borrow_mut();
+        for (name, value) in names {
+            extra.insert(name.as_str().into(), Value::from(value));
+        }
+    }
+
     fn own_code(&mut self) -> Result<String, Error> {
         // A seed's data is not a template.
         if self.node.resource_type == ResourceType::Seed {

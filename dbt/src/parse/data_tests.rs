@@ -128,9 +128,14 @@ fn test_node(
         Some(recorded) => recorded,
         None => job.parsing.render(&node, &node.raw_code).map_err(|error| *error.diagnostic)?.recorded,
     };
-    draft::add_recorded(&mut node, &mut JsonMap::new(), recorded);
+    // Calls of config() in the test's own macro come first; rendering has merged the entry's config into them.
+    let mut calls = JsonMap::new();
+    draft::add_recorded(&mut node, &mut calls, recorded);
+    for (key, value) in &definition.config {
+        calls.entry(key.clone()).or_insert_with(|| value.clone());
+    }
 
-    let layers = Layers { fqn: &node.fqn, kind: Kind::Test, patch: None, calls: &definition.config };
+    let layers = Layers { fqn: &node.fqn, kind: Kind::Test, patch: None, calls: &calls };
     let configured = package.configure(job.root(), layers);
     let file = tested.file.source.file.clone();
     let no_calls = JsonMap::new();
@@ -152,7 +157,7 @@ fn test_node(
     }
     node.config = configured.config;
     node.unrendered_config = configured.unrendered;
-    node.config_call_dict = definition.config;
+    node.config_call_dict = calls;
     let config_tags = node.config.tags.clone();
     draft::extend_unique(&mut node.tags, config_tags);
     finish::name(job, &mut node, &mut made.diagnostics);

@@ -2,26 +2,33 @@
 
 use std::rc::Rc;
 
-use common::NodeId;
+use common::{JsonMap, NodeId};
 use common::table::{Response, Table};
 
 use crate::adapter::Adapter;
 use crate::failure::Result;
 use crate::run::Run;
 
-/// Renders and runs one hook of `on-run-start` or `on-run-end`; `None` where it renders to nothing.
-pub fn operation(run: &Run, node: &NodeId, adapter: &Adapter) -> Result<Option<Response>> {
-    let answered = render_and_run(run, node, adapter);
+/// Renders and runs one hook of `on-run-start` or `on-run-end`, which sees `names` besides the usual ones. Gives its SQL, and no
+/// response where that is empty.
+pub fn operation(run: &Run, node: &NodeId, adapter: &Adapter, names: &JsonMap) -> Result<(String, Option<Response>)> {
+    let answered = render_and_run(run, node, adapter, names);
     // A template may have left a transaction open; the next task must not inherit it.
     adapter.rollback()?;
     answered
 }
 
-fn render_and_run(run: &Run, node: &NodeId, adapter: &Adapter) -> Result<Option<Response>> {
+fn render_and_run(
+    run: &Run,
+    node: &NodeId,
+    adapter: &Adapter,
+    names: &JsonMap,
+) -> Result<(String, Option<Response>)> {
     let mut session = run.compiler.session(node, Rc::new(adapter.clone()))?;
-    let compiled = session.compile()?;
-    let sql = compiled.compiled_code.trim();
-    if sql.is_empty() { Ok(None) } else { Ok(Some(adapter.run(sql)?)) }
+    session.define(names);
+    let sql = session.compile()?.compiled_code;
+    let response = if sql.trim().is_empty() { None } else { Some(adapter.run(sql.trim())?) };
+    Ok((sql, response))
 }
 
 /// The first rows of a node's query, for `show`. Negative limits of dbt's command line are `None` here: all rows.
