@@ -1,6 +1,8 @@
-"""Runs the steps of one fixture under dbt-core, in this process, and writes what each left behind as JSON.
+"""Runs the steps of fixtures under dbt-core, and reads what either side left behind.
 
-Called by run.py once for each fixture and warehouse, so that dbt's start-up is paid once and its global state stays apart.
+Started by run.py once for each of its threads. Each line of the input is a job; each is done in a fork of this process, so that
+importing dbt is paid once and its global state stays apart. The answer goes to the file that the job names, then a line is
+printed.
 """
 
 import contextlib
@@ -8,20 +10,45 @@ import io
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
+
+import dbt.adapters.duckdb
+import dbt.adapters.postgres
+from dbt.cli.main import dbtRunner
 
 from state import overlay, snapshot
 
 
 def main() -> None:
-    job = json.load(sys.stdin)
+    for line in sys.stdin:
+        job = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            answer(job)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("done", flush=True)
+
+
+def answer(job: dict) -> None:
+    os.environ.update(job["environment"])
+    try:
+        found = outcomes(job) if job["side"] == "dbt" else left_behind(job)
+    except BaseException:
+        found = {"error": traceback.format_exc()[-2000:]}
+    Path(job["answer"]).write_text(json.dumps(found))
+
+
+def left_behind(job: dict) -> dict:
+    return {"outcome": snapshot(Path(job["project"]), job["warehouse"], 0, "", job["step"])}
+
+
+def outcomes(job: dict) -> dict:
     project = Path(job["project"])
     os.chdir(project)
-    os.environ.update(job["environment"])
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
-    from dbt.cli.main import dbtRunner
-
-    outcomes = []
+    found = []
     for number, step in enumerate(job["steps"]):
         overlay(project, number)
         output = io.StringIO()
@@ -34,8 +61,8 @@ def main() -> None:
             from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
             DuckDBConnectionManager.close_all_connections()
-        outcomes.append(snapshot(project, job["warehouse"], exit_code, output.getvalue(), step))
-    json.dump(outcomes, sys.stdout)
+        found.append(snapshot(project, job["warehouse"], exit_code, output.getvalue(), step))
+    return {"outcomes": found}
 
 
 if __name__ == "__main__":

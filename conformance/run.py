@@ -5,11 +5,13 @@ A fixture is a dbt project in `fixtures/<name>/` without a profile, and `steps.j
   warehouses   (of the first step) which warehouses the fixture is for; both by default
   exit_code    what both must exit with; 0 by default
   only         (of the first step) "kontiki" where dbt has no answer: templates that never end, features we refuse
+  project      (of the first step) a project of the repository to copy instead of the fixture's folder
+  raw          arguments of `xtask smartpizza`, which writes raw data before this step
   says         text that Kontiki must print (error cases: its code and the words that help)
   ignore       what is not compared in this step: "relations", "results", "compiled_code", "message", "manifest", "output"
 Before step N the files of `edits/N/` replace the project's. Steps with `ls` compare the printed lines as a set.
 
-usage: run.py --kontiki PATH [--warehouse duckdb|postgres]... [--postgres DSN] [--work DIR] [--jobs N]
+usage: run.py --kontiki PATH [--xtask PATH] [--warehouse duckdb|postgres]... [--postgres DSN] [--work DIR] [--jobs N]
               [--recorded DIR] [FIXTURE]...
 Exits with 1 when anything differs, 2 when the harness itself cannot run.
 """
@@ -24,12 +26,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import state
 
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE / "fixtures"
+THREAD = threading.local()
 # Everything dbt-core says but its manifest does not decide; written for machines of dbt Labs, or different by design.
 CONFIG_IGNORED = {"static_analysis", "freshness", "concurrent_batches", "batch_size", "lookback", "begin"}
 
@@ -65,6 +69,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kontiki", required=True, type=Path)
+    parser.add_argument("--xtask", type=Path, help="what writes SmartPizza's raw data; beside kontiki by default")
     parser.add_argument("--warehouse", action="append", choices=["duckdb", "postgres"])
     parser.add_argument("--postgres", help="host=… port=… user=…: a server where databases may be created")
     parser.add_argument("--work", help="keep both sides' projects here")
@@ -73,6 +78,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("fixtures", nargs="*", metavar="FIXTURE")
     arguments = parser.parse_args()
     arguments.kontiki = arguments.kontiki.resolve()
+    arguments.xtask = (arguments.xtask or arguments.kontiki.with_name("xtask")).resolve()
     arguments.warehouse = arguments.warehouse or (["duckdb", "postgres"] if arguments.postgres else ["duckdb"])
     if "postgres" in arguments.warehouse and not arguments.postgres:
         parser.error("--warehouse postgres needs --postgres")
@@ -187,22 +193,19 @@ def run_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) ->
 def digest(fixture: Path) -> str:
     """Names all that dbt's outcome depends on: the fixture, how it is run and read, and the versions."""
     hasher = hashlib.sha256()
-    files = [path for path in fixture.rglob("*") if path.is_file()]
+    folders = [fixture]
+    if project := steps_of(fixture.name)[0].get("project"):
+        folders += [HERE.parent / project, HERE.parent / "xtask/src"]
+    files = [path.resolve() for folder in folders for path in folder.rglob("*") if path.is_file()]
     for path in [HERE / "oracle_side.py", HERE / "state.py", HERE / "requirements.txt", *sorted(files)]:
-        hasher.update(str(path.relative_to(HERE)).encode() + b"\0" + path.read_bytes() + b"\0")
+        hasher.update(str(path.relative_to(HERE.parent)).encode() + b"\0" + path.read_bytes() + b"\0")
     return hasher.hexdigest()[:16]
 
 
 def outcomes_of_oracle(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
     project, environment = prepare(arguments, work, name, warehouse, "dbt")
-    job = {"project": str(project), "warehouse": warehouse, "environment": environment, "steps": steps}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "oracle_side.py")],
-        input=json.dumps(job), capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
-    )
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr[-2000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    job = {"side": "dbt", "project": str(project), "warehouse": warehouse, "environment": environment, "steps": steps}
+    return ask_oracle(job)["outcomes"]
 
 
 def run_kontiki(arguments, work: Path, name: str, warehouse: str, steps: list) -> list:
@@ -215,33 +218,45 @@ def run_kontiki(arguments, work: Path, name: str, warehouse: str, steps: list) -
             cwd=project, capture_output=True, text=True, timeout=300,
             env={**os.environ, **environment, **step.get("environment", {})},
         )
-        # The state is read in a process of its own, with this side's environment.
-        read = subprocess.run(
-            [sys.executable, "-c", READ_STATE, str(project), warehouse, json.dumps(step)],
-            capture_output=True, text=True, timeout=120, cwd=HERE, env={**os.environ, **environment},
-        )
-        if read.returncode != 0:
-            raise RuntimeError(read.stderr[-2000:])
-        outcome = json.loads(read.stdout)
+        job = {"side": "kontiki", "project": str(project), "warehouse": warehouse, "environment": environment, "step": step}
+        outcome = ask_oracle(job)["outcome"]
         outcome.update(exit_code=done.returncode, output=done.stdout + done.stderr)
         outcomes.append(outcome)
     return outcomes
 
 
-READ_STATE = """
-import json, sys
-from pathlib import Path
-import state
-state.validate_artifacts(Path(sys.argv[1]))
-print(json.dumps(state.snapshot(Path(sys.argv[1]), sys.argv[2], 0, "", json.loads(sys.argv[3]))))
-"""
+def ask_oracle(job: dict) -> dict:
+    """Has this thread's oracle do the job."""
+    oracle = getattr(THREAD, "oracle", None)
+    if oracle is None:
+        command = [sys.executable, str(HERE / "oracle_side.py")]
+        # Forks end without cleaning up the semaphores they inherit.
+        quiet = {**os.environ, "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker"}
+        oracle = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
+        THREAD.oracle = oracle
+    answer = Path(job["project"]).parent / "answer.json"
+    answer.unlink(missing_ok=True)
+    oracle.stdin.write(json.dumps({**job, "answer": str(answer)}) + "\n")
+    oracle.stdin.flush()
+    if oracle.stdout.readline() != "done\n":
+        raise RuntimeError(f"the oracle ended with {oracle.wait()}")
+    found = json.loads(answer.read_text())
+    if "error" in found:
+        raise RuntimeError(found["error"])
+    return found
 
 
 def prepare(arguments, work: Path, name: str, warehouse: str, side: str):
     project = work / f"{name}-{warehouse}-{side}" / "project"
     if project.parent.exists():
         shutil.rmtree(project.parent)
-    shutil.copytree(FIXTURES / name, project)
+    steps = steps_of(name)
+    source = HERE.parent / steps[0]["project"] if "project" in steps[0] else FIXTURES / name
+    shutil.copytree(source, project, ignore=shutil.ignore_patterns("raw", "target", ".kontiki", "*.duckdb"))
+    for number, step in enumerate(steps):
+        if "raw" in step:
+            out = project / "edits" / str(number) / "raw"
+            subprocess.run([arguments.xtask, "smartpizza", "--out", out, *step["raw"]], check=True, stdout=subprocess.DEVNULL)
     profiles = project.parent / "profiles"
     profiles.mkdir()
     environment = {"DBT_PROFILES_DIR": str(profiles)}

@@ -28,6 +28,7 @@ pub fn conformance(conformance: &Conformance) -> Result<()> {
     let mut harness = Command::new(&python);
     harness.env("KONTIKI_DUCKDB_LIBRARY", library).arg(root().join("conformance/run.py"));
     harness.arg("--kontiki").arg(target().join("debug/kontiki"));
+    harness.arg("--xtask").arg(std::env::current_exe().context("cannot find this program")?);
     if let Some(work) = &conformance.work {
         harness.arg("--work").arg(work);
     }

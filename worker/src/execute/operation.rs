@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use common::{JsonMap, NodeId};
 use common::table::{Response, Table};
+use common::{JsonMap, NodeId};
 
 use crate::adapter::Adapter;
 use crate::failure::Result;
@@ -18,12 +18,7 @@ pub fn operation(run: &Run, node: &NodeId, adapter: &Adapter, names: &JsonMap) -
     answered
 }
 
-fn render_and_run(
-    run: &Run,
-    node: &NodeId,
-    adapter: &Adapter,
-    names: &JsonMap,
-) -> Result<(String, Option<Response>)> {
+fn render_and_run(run: &Run, node: &NodeId, adapter: &Adapter, names: &JsonMap) -> Result<(String, Option<Response>)> {
     let mut session = run.compiler.session(node, Rc::new(adapter.clone()))?;
     session.define(names);
     let sql = session.compile()?.compiled_code;

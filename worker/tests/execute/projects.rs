@@ -272,8 +272,10 @@ fn operations_run_their_sql_once() {
     let run = folder.run(&place, false);
     let adapter = worker::adapter::Adapter::new(place.target.adapter_type, place.connect());
     let operations: Vec<_> = run.manifest().nodes.keys().cloned().collect();
-    let answers: Vec<bool> =
-        operations.iter().map(|id| worker::execute::operation(&run, id, &adapter, &JsonMap::new()).unwrap().1.is_some()).collect();
+    let answers: Vec<bool> = operations
+        .iter()
+        .map(|id| worker::execute::operation(&run, id, &adapter, &JsonMap::new()).unwrap().1.is_some())
+        .collect();
     assert_eq!(answers, [true, false]);
     assert_eq!(place.rows("select id from main.marks"), [["1"]]);
 }
