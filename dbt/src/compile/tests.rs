@@ -366,3 +366,10 @@ fn builtin_macros_render_what_dbts_own_render() {
     }
     assert!(different.is_empty(), "{} differ\n{}", different.len(), different.join("\n"));
 }
+
+#[test]
+fn packages_tell_relations_from_other_values() {
+    let sql = "{% for x in [this, 'a.b', none] %}{{ x is mapping and x.get('metadata', {}).get('type', '').endswith('Relation') }} \
+               {% endfor %}{{ this.get('nope', 5) }} {{ this.metadata is defined }}";
+    assert_eq!(one(sql, "", Recorder::default()).0, Ok("True False False 5 False".into()));
+}

@@ -178,6 +178,11 @@ impl Object for RelationObject {
         format!("<{} {}>", self.type_name(), self.render())
     }
 
+    /// dbt's relations are mappings by type, although they refuse to be read as one; packages tell relations by it.
+    fn is_mapping(&self) -> bool {
+        true
+    }
+
     fn get_attr(self: Rc<Self>, _interpreter: &mut Interpreter, name: &str) -> Result<Option<Value>> {
         let text = |text: &Option<String>| Value::from(text.as_deref());
         let kind = self.relation.relation_type;
@@ -208,7 +213,6 @@ impl Object for RelationObject {
                 policy([self.relation.quoting.database, self.relation.quoting.schema, self.relation.quoting.identifier])
             }
             "include_policy" => policy(self.include),
-            "metadata" => Value::record([("type", Value::str(self.type_name()))]),
             method if METHODS.contains(&method) => {
                 let method: Rc<str> = method.into();
                 Value::function("relation method", move |interpreter, args| {
@@ -271,6 +275,9 @@ impl Object for RelationObject {
             "get" => {
                 let [key, default] = args.bind(name, ["key", "default"], 1)?;
                 let key = key.and_then(|key| text_of(&key)).unwrap_or_default();
+                if key == "metadata" {
+                    return Ok(Value::record([("type", Value::str(self.type_name()))]));
+                }
                 return Ok(self.get_attr(interpreter, &key)?.or(default).unwrap_or(Value::None));
             }
             _ => {

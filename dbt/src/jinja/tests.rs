@@ -33,7 +33,7 @@ pub fn get(name: &str) -> Option<Test> {
         "lower" => |interpreter, value, args| cased(interpreter, value, args, "islower"),
         "upper" => |interpreter, value, args| cased(interpreter, value, args, "isupper"),
         "string" => |_, value, args| plain(args, value.type_name() == "str"),
-        "mapping" => |_, value, args| plain(args, matches!(value, Value::Dict(_))),
+        "mapping" => |_, value, args| plain(args, is_mapping(value)),
         "sequence" => |_, value, args| plain(args, is_sequence(value)),
         "iterable" => |interpreter, value, args| plain(args, is_iterable(interpreter, value)),
         "callable" => |_, value, args| plain(args, is_callable(value)),
@@ -48,6 +48,14 @@ pub fn get(name: &str) -> Option<Test> {
         "<=" | "le" => |interpreter, value, args| comparison(interpreter, CompareOp::Le, value, args),
         _ => return None,
     })
+}
+
+fn is_mapping(value: &Value) -> bool {
+    match value {
+        Value::Dict(_) => true,
+        Value::Object(object) => object.is_mapping(),
+        _ => false,
+    }
 }
 
 /// The answer of a test without arguments.

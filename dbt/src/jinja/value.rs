@@ -80,6 +80,11 @@ pub trait Object: Any {
         true
     }
 
+    /// Whether Python's type of this is a `collections.abc.Mapping`.
+    fn is_mapping(&self) -> bool {
+        false
+    }
+
     /// `x.name`; `None` where there is no such attribute.
     fn get_attr(self: Rc<Self>, _interpreter: &mut super::Interpreter, _name: &str) -> Result<Option<Value>> {
         Ok(None)
