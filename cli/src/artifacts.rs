@@ -6,6 +6,7 @@ use common::diagnostic::Code;
 use common::run::RunOptions;
 use common::{Json, JsonMap, Manifest, Timestamp};
 use dbt::artifacts::{self, Metadata, NodeOutcome, RunResults};
+use dbt::parse::Fingerprint;
 use serde_json::json;
 
 use crate::project::{Call, Opened, Refused};
@@ -14,9 +15,15 @@ use crate::run::Outcomes;
 /// Variables of the environment that dbt copies into artifacts.
 const CUSTOM_ENV_PREFIX: &str = "DBT_ENV_CUSTOM_ENV_";
 
-pub fn write_manifest(call: &Call, opened: &Opened, manifest: &Manifest) -> Result<(), Refused> {
-    let metadata = metadata(call);
-    write(call, &call.target_path(opened).join("manifest.json"), &artifacts::manifest(manifest, &metadata))
+pub fn write_manifest(
+    call: &Call,
+    opened: &Opened,
+    manifest: &Manifest,
+    fingerprint: Option<&Fingerprint>,
+) -> Result<(), Refused> {
+    let path = call.target_path(opened).join("manifest.json");
+    artifacts::write_manifest(&path, manifest, &metadata(call), fingerprint)
+        .map_err(|error| cannot_write(call, &path, &error))
 }
 
 pub fn write_run_results(
@@ -41,8 +48,11 @@ pub fn write_run_results(
 }
 
 fn write(call: &Call, path: &Path, document: &impl serde::Serialize) -> Result<(), Refused> {
-    artifacts::write(path, document)
-        .map_err(|error| call.refuse_with(Code::Io, &format!("cannot write {}: {error}", path.display())))
+    artifacts::write(path, document).map_err(|error| cannot_write(call, path, &error))
+}
+
+fn cannot_write(call: &Call, path: &Path, error: &std::io::Error) -> Refused {
+    call.refuse_with(Code::Io, &format!("cannot write {}: {error}", path.display()))
 }
 
 fn metadata(call: &Call) -> Metadata {

@@ -9,7 +9,7 @@ use common::target::{Connection, Target};
 use common::{Diagnostic, JsonMap, Manifest, Timestamp};
 use dbt::context::{Invocation, Yaml};
 use dbt::files::ProjectFiles;
-use dbt::parse::ParseOptions;
+use dbt::parse::{Fingerprint, ParseOptions};
 use dbt::profile::{Choice, Profile};
 use dbt::project::{Project, RawProject};
 
@@ -97,7 +97,7 @@ impl Call {
     }
 
     /// Parses the project and its packages.
-    pub fn parse(&self, opened: &Opened) -> Result<Arc<Manifest>, Refused> {
+    pub fn parse(&self, opened: &Opened) -> Result<(Arc<Manifest>, Option<Fingerprint>), Refused> {
         let mut diagnostics = Vec::new();
         let invocation = self.invocation();
         let context = Yaml::configuration(invocation, Some(opened.target.clone()));
@@ -111,7 +111,7 @@ impl Call {
         diagnostics.extend(parsed.diagnostics);
         let selectors = dbt::select::selectors::load(&opened.project, &render, &mut diagnostics);
         self.report(&diagnostics)?;
-        Ok(Arc::new(Manifest { selectors, ..parsed.manifest }))
+        Ok((Arc::new(Manifest { selectors, ..parsed.manifest }), parsed.fingerprint))
     }
 
     pub fn parse_options(&self, opened: &Opened) -> ParseOptions {

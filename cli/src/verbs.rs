@@ -44,10 +44,10 @@ pub fn ready(call: &Call) -> Result<Ready, Refused> {
         adapter: opened.target.adapter_type.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     });
-    let manifest = call.parse(&opened)?;
+    let (manifest, fingerprint) = call.parse(&opened)?;
     let graph = Graph::new(&manifest);
     if call.global.write_json() {
-        crate::artifacts::write_manifest(call, &opened, &manifest)?;
+        crate::artifacts::write_manifest(call, &opened, &manifest, fingerprint.as_ref())?;
     }
     call.console.emit(&Event::FoundStats(run::found(&manifest)));
     Ok(Ready { opened, manifest, graph })

@@ -47,7 +47,7 @@ impl Serialize for Document<'_> {
 }
 
 impl Document<'_> {
-    fn metadata_entry(&self) -> Json {
+    pub(super) fn metadata_entry(&self) -> Json {
         let manifest = self.manifest;
         let mut metadata = self.metadata.to_json("manifest/v12");
         let quoting = manifest.quoting;

@@ -7,6 +7,7 @@ mod config;
 mod digest;
 mod manifest;
 mod node;
+mod rewrite;
 mod run_results;
 
 use std::fs::File;
@@ -21,6 +22,7 @@ pub use config::config;
 pub use digest::digest;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
+pub use rewrite::write_manifest;
 pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
 
 use crate::project::DBT_VERSION;

@@ -17,7 +17,7 @@ use common::{Diagnostic, Manifest};
 use sha2::{Digest, Sha256};
 
 use crate::files::ProjectFiles;
-use crate::parse::{ParseOptions, Parsed};
+use crate::parse::{Fingerprint, ParseOptions, Parsed};
 use inputs::Inputs;
 
 const FILE_NAME: &str = "kontiki_parse.bin";
@@ -49,26 +49,35 @@ impl Cache {
             return None;
         }
         let (manifest, diagnostics) = postcard::from_bytes::<(Manifest, Vec<Diagnostic>)>(result).ok()?;
-        Some(Parsed { manifest, diagnostics })
+        Some(Parsed { manifest, diagnostics, fingerprint: Some(Fingerprint(digest.try_into().ok()?)) })
     }
 
     /// Keeps a result. Failing to is no error: the next parse merely starts from nothing.
-    pub fn store(&self, files: &ProjectFiles, target: &Target, options: &ParseOptions, parsed: &Parsed) {
-        let Some(inputs) = Inputs::of(files, target, options) else { return };
-        let Ok(payload) = postcard::to_stdvec(&inputs) else { return };
-        let Ok(payload) = postcard::to_extend(&(&parsed.manifest, &parsed.diagnostics), payload) else { return };
+    pub fn store(
+        &self,
+        files: &ProjectFiles,
+        target: &Target,
+        options: &ParseOptions,
+        parsed: &Parsed,
+    ) -> Option<Fingerprint> {
+        let inputs = Inputs::of(files, target, options)?;
+        let payload = postcard::to_stdvec(&inputs).ok()?;
+        let payload = postcard::to_extend(&(&parsed.manifest, &parsed.diagnostics), payload).ok()?;
+        let digest = Sha256::digest(&payload);
         // Written under another name first, so that no reader sees half of it. An error leaves the old file in place.
         let partial = self.path.with_extension("bin.partial");
         let written = self.path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
             let mut file = fs::File::create(&partial)?;
             file.write_all(MAGIC)?;
-            file.write_all(&Sha256::digest(&payload))?;
+            file.write_all(&digest)?;
             file.write_all(&payload)?;
             fs::rename(&partial, &self.path)
         });
         if written.is_err() {
             let _ = fs::remove_file(partial);
+            return None;
         }
+        Some(Fingerprint(digest.into()))
     }
 }
 

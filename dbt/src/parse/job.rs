@@ -115,7 +115,7 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Par
     };
     let manifest = assemble(&mut job, manifest, &mut diagnostics);
     diagnostics.sort_by(|left, right| place(left).cmp(&place(right)));
-    Parsed { manifest, diagnostics }
+    Parsed { manifest, diagnostics, fingerprint: None }
 }
 
 /// Findings without a place first, the others by file and line.

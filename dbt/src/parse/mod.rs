@@ -48,7 +48,13 @@ pub struct ParseOptions {
 pub struct Parsed {
     pub manifest: Manifest,
     pub diagnostics: Vec<Diagnostic>,
+    /// Names the parse where its result is kept.
+    pub fingerprint: Option<Fingerprint>,
 }
+
+/// Results with the same fingerprint are the same result, whichever call they were handed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
 
 /// Parses and resolves a project with its packages, unless nothing changed since the last time.
 pub fn parse(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Parsed {
@@ -56,9 +62,9 @@ pub fn parse(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> P
     if let Some(parsed) = cache.as_ref().and_then(|cache| cache.load(files, target, options)) {
         return parsed;
     }
-    let parsed = job::run(files, target, options);
+    let mut parsed = job::run(files, target, options);
     if let Some(cache) = cache.filter(|_| !parsed.diagnostics.iter().any(Diagnostic::is_error)) {
-        cache.store(files, target, options, &parsed);
+        parsed.fingerprint = cache.store(files, target, options, &parsed);
     }
     parsed
 }

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::JsonMap;
+use common::{Json, JsonMap, Timestamp};
+use dbt::artifacts;
 use dbt::context::Invocation;
 use dbt::{ParseOptions, Parsed};
 
@@ -128,4 +129,46 @@ fn a_project_with_errors_is_parsed_again() {
     project.write(MODEL, "select * from {{ ref('nothing') }}");
     assert!(project.parse().diagnostics[0].is_error());
     assert!(!project.cache_file().exists());
+}
+
+fn metadata(invocation: &str) -> artifacts::Metadata {
+    artifacts::Metadata {
+        generated_at: Timestamp::from_micros(1_000_000),
+        invocation_id: invocation.to_owned(),
+        invocation_started_at: Timestamp::from_micros(0),
+        env: BTreeMap::from([("nodes".to_owned(), "},\"nodes\":".to_owned())]),
+    }
+}
+
+#[test]
+fn a_kept_manifest_gets_a_new_head_and_a_touched_one_is_built_again() {
+    let project = Project::new();
+    let path = project.path().join("target/manifest.json");
+    let write_with = |invocation: &str, selectors: &[&str]| {
+        let mut parsed = project.parse();
+        parsed.manifest.selectors = selectors.iter().map(|name| ((*name).to_owned(), Json::Null)).collect();
+        artifacts::write_manifest(&path, &parsed.manifest, &metadata(invocation), parsed.fingerprint.as_ref())
+            .expect("it is written");
+        serde_json::from_slice::<Json>(&fs::read(&path).expect("it is there")).expect("it is JSON")
+    };
+    let write = |invocation: &str| write_with(invocation, &[]);
+    let built = write("first");
+    assert_eq!(built["metadata"]["invocation_id"], "first");
+    let mut expected = built.clone();
+    expected["metadata"]["invocation_id"] = "second".into();
+    assert_eq!(write("second"), expected);
+
+    // Only what is kept can show that the document was not built again.
+    let marked = fs::read_to_string(&path).expect("it is there").replace("model.kept.a", "model.kept.x");
+    let stamp = fs::metadata(&path).and_then(|file| file.modified()).expect("a time");
+    fs::write(&path, marked).expect("it is written");
+    let file = fs::File::options().write(true).open(&path).expect("it opens");
+    file.set_modified(stamp).expect("its time is set");
+    assert!(write("third")["nodes"].get("model.kept.x").is_some());
+
+    fs::write(&path, "touched").expect("it is written");
+    assert_eq!(write("first"), built);
+    assert!(write_with("first", &["nightly"])["selectors"].get("nightly").is_some());
+    project.write(MODEL, "select 7 as id");
+    assert_eq!(write("first")["nodes"]["model.kept.a"]["raw_code"], "select 7 as id");
 }

@@ -38,7 +38,7 @@ pub fn parse_with(dir: &Path, options: &ParseOptions) -> Parsed {
     let files = discover(dir, &mut diagnostics);
     let mut parsed = dbt::parse(&files, &target(), options);
     diagnostics.append(&mut parsed.diagnostics);
-    Parsed { manifest: parsed.manifest, diagnostics }
+    Parsed { diagnostics, ..parsed }
 }
 
 pub fn discover(dir: &Path, diagnostics: &mut Vec<Diagnostic>) -> ProjectFiles {
