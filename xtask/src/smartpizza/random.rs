@@ -17,7 +17,7 @@ impl Random {
 
     /// Evenly from 0 to `bound` - 1.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     /// From 0 to `bound` - 1, small numbers more often: some branches and some pizzas are busier than others.
