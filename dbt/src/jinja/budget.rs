@@ -16,6 +16,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 100_000_000, depth: 300, output_bytes: 64 << 20, memory_bytes: 512 << 20, stack_bytes: 1 << 20 }
+        Self { steps: 20_000_000, depth: 300, output_bytes: 64 << 20, memory_bytes: 512 << 20, stack_bytes: 1 << 20 }
     }
 }
