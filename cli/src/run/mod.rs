@@ -155,6 +155,10 @@ impl<'a> Driver<'a> {
         let id = request.resume.as_ref().map_or_else(|| RunId(uuid::Uuid::now_v7()), |resume| resume.run);
         let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
         let adapter = connect(call, self.warehouse.as_ref())?;
+        if self.is_announced && !hooks::hooks(self.manifest, When::Start).is_empty() {
+            worker::execute::create_schemas(&run, &request.selected, &adapter)
+                .map_err(|error| refuse_warehouse(call, error))?;
+        }
         let may_go_on = !self.is_announced
             || hooks::run(When::Start, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
         if may_go_on {

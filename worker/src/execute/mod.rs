@@ -33,7 +33,7 @@ use crate::comment::Comment;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
 
-pub use operation::{operation, preview};
+pub use operation::{create_schemas, operation, preview};
 
 /// Executes one attempt over the adapter's connection. `thread` is the name that results show.
 pub fn execute(assignment: &Assignment, run: &Run, adapter: &Adapter, thread: &str) -> TaskReport {

@@ -2,12 +2,27 @@
 
 use std::rc::Rc;
 
+use common::manifest::ResourceType;
 use common::table::{Response, Table};
 use common::{JsonMap, NodeId};
 
 use crate::adapter::Adapter;
 use crate::failure::Result;
 use crate::run::Run;
+use crate::warehouse::Error;
+
+/// Creates the schemas that the run's nodes are built in: hooks of the start may use them.
+pub fn create_schemas(run: &Run, nodes: &[NodeId], adapter: &Adapter) -> std::result::Result<(), Error> {
+    let manifest = run.manifest();
+    for node in nodes.iter().filter_map(|id| manifest.nodes.get(id)) {
+        let is_built = matches!(node.resource_type, ResourceType::Model | ResourceType::Seed);
+        if is_built && node.relation_name.is_some() {
+            let relation = node.relation(manifest.quoting);
+            run.ensure_schema(adapter.connection()?.as_mut(), &relation)?;
+        }
+    }
+    Ok(())
+}
 
 /// Renders and runs one hook of `on-run-start` or `on-run-end`, which sees `names` besides the usual ones. Gives its SQL, and no
 /// response where that is empty.
