@@ -2,8 +2,11 @@
 //!
 //! Wrappers grep the text lines and parse the JSON ones, so both follow dbt: `HH:MM:SS  message` in text, and one object with
 //! `info` and `data` a line with `--log-format json`. Everything the program prints goes through `Console`.
+//!
+//! Invariant: the value of a `DBT_ENV_SECRET…` variable is on no line.
 
 mod event;
+mod secrets;
 mod style;
 
 use std::io::{IsTerminal, Write};
@@ -14,6 +17,8 @@ use serde_json::json;
 
 pub use event::{Event, NodeKind, NodeLine, counted};
 pub use style::Style;
+
+use secrets::Secrets;
 
 use crate::args::{Global, LogFormat, LogLevel};
 use crate::progress::Progress;
@@ -31,6 +36,7 @@ struct Inner {
     width: usize,
     print: bool,
     invocation_id: String,
+    secrets: Secrets,
     progress: Mutex<Option<Progress>>,
 }
 
@@ -57,6 +63,7 @@ impl Console {
                 width: global.printer_width,
                 print: global.print(),
                 invocation_id,
+                secrets: Secrets::of_environment(),
                 progress: Mutex::new(None),
             }),
         }
@@ -158,6 +165,7 @@ impl Console {
 
     /// A reader that went away (`kontiki ls | head`) is no reason to fail the run.
     fn write(&self, line: &str) {
+        let line = self.inner.secrets.conceal(line);
         let progress = self.progress();
         let print = || {
             let mut out = std::io::stdout().lock();

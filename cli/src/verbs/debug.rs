@@ -2,14 +2,12 @@
 
 use common::Json;
 use common::diagnostic::Code;
+use common::target::Target;
 
 use crate::args::Debug;
 use crate::console::{Console, Event};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
-
-/// Keys whose values are never shown.
-const SECRET_KEYS: &[&str] = &["password", "pass", "token", "secret", "secrets", "sslkey", "key", "private_key"];
 
 pub fn debug(call: &Call, debug: &Debug) -> Result<Exit, Refused> {
     let console = &call.console;
@@ -32,15 +30,8 @@ pub fn debug(call: &Call, debug: &Debug) -> Result<Exit, Refused> {
         note(console, "  dbt_project.yml file [OK found and valid]");
     }
     note(console, "Connection:");
-    for (key, value) in &opened.connection.settings {
-        if SECRET_KEYS.contains(&key.as_str()) {
-            continue;
-        }
-        let shown = match value {
-            Json::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        note(console, &format!("  {key}: {shown}"));
+    for (key, value) in shown(&opened.target) {
+        note(console, &format!("  {key}: {value}"));
     }
     let checked = worker::warehouse::open(&opened.connection, "debug").and_then(|warehouse| warehouse.check());
     match checked {
@@ -57,6 +48,24 @@ pub fn debug(call: &Call, debug: &Debug) -> Result<Exit, Refused> {
             Ok(Exit::NodeFailed)
         }
     }
+}
+
+/// What may be known of the connection: `Target` holds no credentials, whatever keys a warehouse has for them.
+fn shown(target: &Target) -> impl Iterator<Item = (&str, String)> {
+    let common = [
+        ("type", target.adapter_type.to_string()),
+        ("database", target.database.clone()),
+        ("schema", target.schema.clone()),
+        ("threads", target.threads.to_string()),
+    ];
+    let own = target.extra.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| {
+        let text = match value {
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        (key.as_str(), text)
+    });
+    common.into_iter().chain(own)
 }
 
 fn note(console: &Console, text: &str) {

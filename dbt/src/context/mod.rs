@@ -31,4 +31,5 @@ pub mod yaml;
 pub use error::Error;
 pub use invocation::{Invocation, Output};
 pub use parsing::{NamePart, Parsing, Project, Recorded, Rendered};
+pub use variables::SECRET_PREFIX;
 pub use yaml::Yaml;

@@ -15,6 +15,7 @@ use common::{Epoch, NodeId, RunId};
 
 use super::database::Database;
 use super::handle::{Handle, QueryResult};
+use super::setup::Setup;
 use super::{catalog, load, publish};
 use crate::warehouse::script::{self, Piece};
 use crate::warehouse::{Canceller, Connection, Error, Publication, Published};
@@ -43,10 +44,10 @@ const OUTSIDE: [&str; 10] =
     ["begin", "start", "commit", "end", "rollback", "abort", "checkpoint", "force", "attach", "detach"];
 
 impl DuckDbConnection {
-    pub(super) fn open(database: Arc<Database>, settings: &[String]) -> Result<Self, Error> {
+    pub(super) fn open(database: Arc<Database>, settings: &[Setup]) -> Result<Self, Error> {
         let handle = Arc::new(database.connect()?);
-        for statement in settings {
-            handle.run(statement).map_err(|error| Error {
+        for setup in settings {
+            setup.run(&handle).map_err(|error| Error {
                 code: Code::ProfileInvalid,
                 message: format!("a setting of the DuckDB profile is refused: {}", error.message),
                 ..error

@@ -91,8 +91,8 @@ impl Database {
         let database = Unregistered { raw, library };
         if !profile.prepare.is_empty() {
             let handle = Handle::connect(&database.library, database.raw, None)?;
-            for statement in &profile.prepare {
-                handle.run(statement)?;
+            for setup in &profile.prepare {
+                setup.run(&handle)?;
             }
         }
         let (raw, library) = database.into_parts();
@@ -165,7 +165,7 @@ impl<'a> Config<'a> {
             return Err(Error::new(
                 FailureKind::User,
                 Code::ProfileInvalid,
-                format!("DuckDB does not take the config option {name} = {value}"),
+                format!("DuckDB does not take the value given for the config option '{name}', or has no such option"),
             ));
         }
         Ok(())

@@ -19,6 +19,7 @@ mod load;
 mod print;
 mod profile;
 mod publish;
+mod setup;
 mod value_type;
 mod vector;
 

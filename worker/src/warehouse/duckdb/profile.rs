@@ -8,10 +8,12 @@ use common::relation::{quote_identifier, quote_literal};
 use common::target;
 use common::task::FailureKind;
 
+use super::setup::Setup;
 use crate::warehouse::Error;
 
-/// A checked output of type `duckdb`.
-#[derive(Clone, Debug, PartialEq)]
+/// A checked output of type `duckdb`. Its options may be credentials, so it is never shown.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Profile {
     /// `None` for `:memory:`.
     pub path: Option<PathBuf>,
@@ -19,9 +21,9 @@ pub(super) struct Profile {
     /// Given to the database when it opens.
     pub config_options: Vec<(String, String)>,
     /// Run once when the database opens: extensions and attached databases.
-    pub prepare: Vec<String>,
+    pub prepare: Vec<Setup>,
     /// Run on each new connection.
-    pub settings: Vec<String>,
+    pub settings: Vec<Setup>,
 }
 
 /// Keys that need no action here: dbt's own, and those that other parts of Kontiki read.
@@ -51,19 +53,17 @@ impl Profile {
                 }
                 "settings" => {
                     for (name, value) in pairs(key, value)? {
-                        profile.settings.push(format!("SET {} = {}", option_name(name)?, literal(name, value)?));
+                        profile.settings.push(set(name, value)?);
                     }
                 }
                 // What the profile calls by these names elsewhere are DuckDB's settings; as keys of their own they are a convenience.
-                "memory_limit" => {
-                    profile.settings.push(format!("SET memory_limit = {}", literal(key, value)?));
-                }
+                "memory_limit" => profile.settings.push(set(key, value)?),
                 "extensions" => {
                     for extension in items(key, value)? {
                         let Json::String(name) = extension else {
                             return Err(unsupported("'extensions' entry with a repository"));
                         };
-                        profile.prepare.push(format!("LOAD {}", option_name(name)?));
+                        profile.prepare.push(Setup::new(format!("LOAD {}", option_name(name)?), vec![]));
                     }
                 }
                 "attach" => {
@@ -95,11 +95,23 @@ fn path(value: &Json) -> Result<Option<PathBuf>, Error> {
     Ok(Some(PathBuf::from(path)))
 }
 
+/// `SET name = value`
+fn set(name: &str, value: &Json) -> Result<Setup, Error> {
+    let sql = format!("SET {} = {}", option_name(name)?, literal(name, value)?);
+    Ok(Setup::new(sql, secret(value).collect()))
+}
+
+/// Numbers and booleans are no credentials, and a `1` in an error is not always the setting's.
+fn secret(value: &Json) -> impl Iterator<Item = String> {
+    value.as_str().map(str::to_owned).into_iter()
+}
+
 /// `ATTACH IF NOT EXISTS 'path' AS "alias" (TYPE …, READ_ONLY)`
-fn attach(attachment: &Json) -> Result<String, Error> {
+fn attach(attachment: &Json) -> Result<Setup, Error> {
     let mut path = None;
     let mut alias = None;
     let mut options = Vec::new();
+    let mut secrets = Vec::new();
     for (key, value) in pairs("attach", attachment)? {
         match key.as_str() {
             _ if value.is_null() => {}
@@ -114,12 +126,18 @@ fn attach(attachment: &Json) -> Result<String, Error> {
             "options" => {
                 for (name, value) in pairs(key, value)? {
                     options.push(format!("{} {}", option_name(name)?.to_uppercase(), literal(name, value)?));
+                    secrets.extend(secret(value));
                 }
             }
             other => return Err(unsupported(&format!("'attach' key '{other}'"))),
         }
     }
     let path = path.ok_or_else(|| invalid("an entry of the DuckDB profile's 'attach' has no 'path'".to_owned()))?;
+    // The `path` of another database system is `host=… password=…` or a URL with both.
+    if path.contains('=') || path.contains("://") {
+        secrets.push(path.to_owned());
+        secrets.extend(path.split([' ', '&', '?']).filter_map(|part| Some(part.split_once('=')?.1.to_owned())));
+    }
     let mut sql = format!("ATTACH IF NOT EXISTS {}", quote_literal(path));
     if let Some(alias) = alias {
         sql.push_str(&format!(" AS {}", quote_identifier(alias)));
@@ -127,7 +145,7 @@ fn attach(attachment: &Json) -> Result<String, Error> {
     if !options.is_empty() {
         sql.push_str(&format!(" ({})", options.join(", ")));
     }
-    Ok(sql)
+    Ok(Setup::new(sql, secrets))
 }
 
 fn text<'a>(key: &str, value: &'a Json) -> Result<&'a str, Error> {
@@ -190,9 +208,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(profile.path, Some(PathBuf::from("a.duckdb")));
-        assert_eq!(profile.settings, ["SET memory_limit = '1GB'", "SET threads = 2"]);
+        let sql = |setups: &[Setup]| setups.iter().map(|setup| setup.sql.clone()).collect::<Vec<_>>();
+        assert_eq!(sql(&profile.settings), ["SET memory_limit = '1GB'", "SET threads = 2"]);
         assert_eq!(
-            profile.prepare,
+            sql(&profile.prepare),
             ["LOAD parquet", "ATTACH IF NOT EXISTS 'it''s.db' AS \"o\"\"ther\" (TYPE sqlite, READ_ONLY)"]
         );
     }

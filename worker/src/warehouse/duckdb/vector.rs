@@ -44,7 +44,7 @@ impl<'a> Vector<'a> {
         unsafe { self.data.cast::<T>().add(row).read_unaligned() }
     }
 
-    fn bytes(&self, row: usize) -> &'a [u8] {
+    fn bytes(&self, row: usize) -> &[u8] {
         const INLINED: usize = 12;
         // SAFETY: a `duckdb_string_t` of 16 bytes: a length, then the bytes if they are at most 12, else a prefix of 4 and a
         // pointer to all of them, which lives as long as the chunk.
