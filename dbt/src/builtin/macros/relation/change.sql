@@ -4,16 +4,21 @@
   {{ exceptions.raise_compiler_error('`' ~ name ~ '` has not been implemented for this adapter.') }}
 {%- endmacro %}
 
+{# The macro for the relation's type, out of a dict by type. #}
+{% macro _by_type(name, relation, macros) -%}
+  {%- if relation.type not in macros -%}
+    {%- do exceptions.raise_compiler_error('`' ~ name ~ '` has not been implemented for: ' ~ relation.type) -%}
+  {%- endif -%}
+  {{ return(macros[relation.type]) }}
+{%- endmacro %}
+
 {% macro get_drop_sql(relation) -%}
   {{- log('Applying DROP to: ' ~ relation) -}}
   {{ return(adapter.dispatch('get_drop_sql', 'dbt')(relation)) }}
 {%- endmacro %}
 {% macro default__get_drop_sql(relation) -%}
-  {%- if relation.is_view -%} {{ drop_view(relation) }}
-  {%- elif relation.is_table -%} {{ drop_table(relation) }}
-  {%- elif relation.is_materialized_view -%} {{ drop_materialized_view(relation) }}
-  {%- else -%} drop {{ relation.type }} if exists {{ relation.render() }} cascade
-  {%- endif -%}
+  {%- set drops = {'table': drop_table, 'view': drop_view, 'materialized_view': drop_materialized_view} -%}
+  {{ drops[relation.type](relation) if relation.type in drops else 'drop ' ~ relation.type ~ ' if exists ' ~ relation.render() ~ ' cascade' }}
 {%- endmacro %}
 
 {% macro drop_table(relation) %}{{ return(adapter.dispatch('drop_table', 'dbt')(relation)) }}{% endmacro %}
@@ -56,11 +61,12 @@
   {{ return(adapter.dispatch('get_rename_sql', 'dbt')(relation, new_name)) }}
 {%- endmacro %}
 {% macro default__get_rename_sql(relation, new_name) -%}
-  {%- if relation.is_view -%} {{ get_rename_view_sql(relation, new_name) }}
-  {%- elif relation.is_table -%} {{ get_rename_table_sql(relation, new_name) }}
-  {%- elif relation.is_materialized_view -%} {{ get_rename_materialized_view_sql(relation, new_name) }}
-  {%- else -%} {{ exceptions.raise_compiler_error('`get_rename_sql` has not been implemented for: ' ~ relation.type) }}
-  {%- endif -%}
+  {%- set rename = dbt._by_type('get_rename_sql', relation, {
+    'table': get_rename_table_sql,
+    'view': get_rename_view_sql,
+    'materialized_view': get_rename_materialized_view_sql,
+  }) -%}
+  {{ rename(relation, new_name) }}
 {%- endmacro %}
 {% macro get_rename_table_sql(relation, new_name) %}{{ return(adapter.dispatch('get_rename_table_sql', 'dbt')(relation, new_name)) }}{% endmacro %}
 {% macro default__get_rename_table_sql(relation, new_name) %}{{ dbt._unsupported('get_rename_table_sql') }}{% endmacro %}

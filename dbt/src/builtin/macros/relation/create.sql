@@ -5,11 +5,12 @@
   {{ return(adapter.dispatch('get_create_sql', 'dbt')(relation, sql)) }}
 {%- endmacro %}
 {% macro default__get_create_sql(relation, sql) -%}
-  {%- if relation.is_view -%} {{ get_create_view_as_sql(relation, sql) }}
-  {%- elif relation.is_table -%} {{ get_create_table_as_sql(False, relation, sql) }}
-  {%- elif relation.is_materialized_view -%} {{ get_create_materialized_view_as_sql(relation, sql) }}
-  {%- else -%} {{ exceptions.raise_compiler_error('`get_create_sql` has not been implemented for: ' ~ relation.type) }}
-  {%- endif -%}
+  {%- if relation.is_table -%}{{ return(get_create_table_as_sql(False, relation, sql)) }}{%- endif -%}
+  {%- set create = dbt._by_type('get_create_sql', relation, {
+    'view': get_create_view_as_sql,
+    'materialized_view': get_create_materialized_view_as_sql,
+  }) -%}
+  {{ create(relation, sql) }}
 {%- endmacro %}
 
 {% macro get_create_table_as_sql(temporary, relation, sql) -%}

@@ -13,17 +13,11 @@
 {% macro equals(expr1, expr2) %}{{ return(adapter.dispatch('equals', 'dbt')(expr1, expr2)) }}{% endmacro %}
 
 {% macro default__equals(expr1, expr2) -%}
-  {%- if adapter.behavior.enable_truthy_nulls_equals_macro.no_warn -%}
-    case when (({{ expr1 }} = {{ expr2 }}) or ({{ expr1 }} is null and {{ expr2 }} is null)) then 0 else 1 end = 0
-  {%- else -%}
-    ({{ expr1 }} = {{ expr2 }})
-  {%- endif -%}
+  {%- set equal = '(' ~ expr1 ~ ' = ' ~ expr2 ~ ')' -%}
+  {%- set both_null = '(' ~ expr1 ~ ' is null and ' ~ expr2 ~ ' is null)' -%}
+  {{ 'case when (' ~ equal ~ ' or ' ~ both_null ~ ') then 0 else 1 end = 0' if adapter.behavior.enable_truthy_nulls_equals_macro.no_warn else equal }}
 {%- endmacro %}
 
 {% macro postgres__equals(expr1, expr2) -%}
-  {%- if adapter.behavior.enable_truthy_nulls_equals_macro.no_warn -%}
-    ({{ expr1 }} IS NOT DISTINCT FROM {{ expr2 }})
-  {%- else -%}
-    ({{ expr1 }} = {{ expr2 }})
-  {%- endif -%}
+  ({{ expr1 }} {{ 'IS NOT DISTINCT FROM' if adapter.behavior.enable_truthy_nulls_equals_macro.no_warn else '=' }} {{ expr2 }})
 {%- endmacro %}

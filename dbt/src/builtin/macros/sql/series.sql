@@ -9,15 +9,15 @@
 {% macro generate_series(upper_bound) %}{{ return(adapter.dispatch('generate_series', 'dbt')(upper_bound)) }}{% endmacro %}
 {# Counts in binary: one cross-joined bit for each power of two. #}
 {% macro default__generate_series(upper_bound) %}
-  {%- set bits = range(dbt.get_powers_of_two(upper_bound)) %}
+  {%- set terms, sources = [], [] -%}
+  {%- for bit in range(dbt.get_powers_of_two(upper_bound)) -%}
+    {%- do terms.append('p' ~ bit ~ '.generated_number * power(2, ' ~ bit ~ ')') -%}
+    {%- do sources.append('p as p' ~ bit) -%}
+  {%- endfor %}
   with p as (
     select 0 as generated_number union all select 1
   ), unioned as (
-    select
-    {% for bit in bits %} p{{ bit }}.generated_number * power(2, {{ bit }}) {% if not loop.last %} + {% endif %} {% endfor %} + 1
-    as generated_number
-    from
-    {% for bit in bits %} p as p{{ bit }} {% if not loop.last %} cross join {% endif %} {% endfor %}
+    select {{ terms | join(' + ') }} + 1 as generated_number from {{ sources | join(' cross join ') }}
   )
   select * from unioned where generated_number <= {{ upper_bound }} order by generated_number
 {% endmacro %}

@@ -41,20 +41,13 @@ where value_field not in (
 )
 {% endmacro %}
 
+{% macro _column_as(relation, column_name, name) -%} select {{ column_name }} as {{ name }} from {{ relation }} {%- endmacro %}
 {% macro default__test_relationships(model, column_name, to, field) %}
 with child as (
-    select {{ column_name }} as from_field
-    from {{ model }}
-    where {{ column_name }} is not null
+    {{ dbt._column_as(model, column_name, 'from_field') }} where {{ column_name }} is not null
 ),
 parent as (
-    select {{ field }} as to_field
-    from {{ to }}
+    {{ dbt._column_as(to, field, 'to_field') }}
 )
-select
-    from_field
-from child
-left join parent
-    on child.from_field = parent.to_field
-where parent.to_field is null
+select from_field from child left join parent on child.from_field = parent.to_field where parent.to_field is null
 {% endmacro %}

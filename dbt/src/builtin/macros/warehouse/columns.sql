@@ -6,12 +6,8 @@
 {%- endmacro %}
 {% macro duckdb__get_columns_in_relation(relation) -%}
   {% call statement('get_columns_in_relation', fetch_result=True) %}
-    select
-      column_name,
-      column_type as data_type,
-      cast(null as bigint) as character_maximum_length,
-      cast(null as bigint) as numeric_precision,
-      cast(null as bigint) as numeric_scale
+    select column_name, column_type as data_type
+      {%- for name in ['character_maximum_length', 'numeric_precision', 'numeric_scale'] -%}, null::bigint as {{ name }}{%- endfor %}
     from (describe {{ relation.render() }})
   {% endcall %}
   {{ return(sql_convert_columns_in_relation(load_result('get_columns_in_relation').table)) }}
@@ -71,7 +67,7 @@
   {%- if untyped -%}
     {{ exceptions.column_type_missing(column_names=untyped) }}
   {%- elif bare -%}
-    {{ exceptions.warn("Detected columns with numeric type and unspecified precision/scale, this can lead to unintended rounding: " ~ bare ~ "`") }}
+    {{ exceptions.warn("numeric columns without precision and scale may be rounded: " ~ bare | join(", ")) }}
   {%- endif -%}
 {% endmacro %}
 
@@ -80,12 +76,9 @@
 {%- endmacro %}
 
 {% macro get_columns_in_query(select_sql) %}{{ return(adapter.dispatch('get_columns_in_query', 'dbt')(select_sql)) }}{% endmacro %}
-{% macro default__get_columns_in_query(select_sql) %}
-  {% call statement('get_columns_in_query', fetch_result=True, auto_begin=False) -%}
-    {{ get_empty_subquery_sql(select_sql) }}
-  {% endcall %}
-  {{ return(load_result('get_columns_in_query').table.columns | map(attribute='name') | list) }}
-{% endmacro %}
+{% macro default__get_columns_in_query(select_sql) -%}
+  {{ return(get_list_of_column_names(run_query(get_empty_subquery_sql(select_sql)).columns)) }}
+{%- endmacro %}
 
 {% macro alter_column_type(relation, column_name, new_column_type) -%}
   {{ return(adapter.dispatch('alter_column_type', 'dbt')(relation, column_name, new_column_type)) }}

@@ -40,14 +40,15 @@
   {{ return(adapter.dispatch('persist_docs', 'dbt')(relation, model, for_relation, for_columns)) }}
 {%- endmacro %}
 {% macro default__persist_docs(relation, model, for_relation, for_columns) -%}
-  {% if for_relation and config.persist_relation_docs() and model.description %}
-    {% do run_query(alter_relation_comment(relation, model.description)) %}
-  {% endif %}
-  {% if for_columns and config.persist_column_docs() and model.columns %}
-    {% set existing = adapter.get_columns_in_relation(relation) | map(attribute='name') | list %}
-    {% set sql = alter_column_comment(relation, validate_doc_columns(relation, model.columns, existing)) %}
-    {% if sql and sql | trim %}{% do run_query(sql) %}{% endif %}
-  {% endif %}
+  {%- set statements = [] -%}
+  {%- if model.description and for_relation and config.persist_relation_docs() -%}
+    {%- do statements.append(alter_relation_comment(relation, model.description)) -%}
+  {%- endif -%}
+  {%- if model.columns and for_columns and config.persist_column_docs() -%}
+    {%- set present = get_list_of_column_names(adapter.get_columns_in_relation(relation)) -%}
+    {%- do statements.append(alter_column_comment(relation, validate_doc_columns(relation, model.columns, present))) -%}
+  {%- endif -%}
+  {%- for sql in statements if sql and sql | trim -%}{%- do run_query(sql) -%}{%- endfor -%}
 {% endmacro %}
 
 {# Leaves out, with a warning, described columns that the relation does not have. #}
@@ -63,7 +64,7 @@
     {% endif %}
   {% endfor %}
   {% if missing %}
-    {{ exceptions.warn('In relation ' ~ relation.render() ~ ': The following columns are specified in the schema but are not present in the database: ' ~ missing | join(', ')) }}
+    {{ exceptions.warn('described columns that ' ~ relation.render() ~ ' does not have: ' ~ missing | join(', ')) }}
   {% endif %}
   {{ return(found) }}
 {% endmacro %}

@@ -67,7 +67,7 @@
       {% set current = adapter.standardize_grants_dict(run_query(get_show_grant_sql(relation))) %}
       {% set grant, revoke = diff_of_two_dicts(grant_config, current), diff_of_two_dicts(current, grant_config) %}
       {% if not (grant or revoke) %}
-        {{ log('On ' ~ relation.render() ~ ': All grants are in place, no revocation or granting needed.') }}
+        {{ log('On ' ~ relation.render() ~ ': the grants are as configured') }}
       {% endif %}
     {% else %}
       {% set grant, revoke = grant_config, {} %}

@@ -21,7 +21,7 @@
 
 {% macro get_drop_index_sql(relation, index_name) %}{{ return(adapter.dispatch('get_drop_index_sql', 'dbt')(relation, index_name)) }}{% endmacro %}
 {% macro default__get_drop_index_sql(relation, index_name) -%}
-  {{ exceptions.raise_compiler_error("`get_drop_index_sql has not been implemented for this adapter.") }}
+  {{ dbt._unsupported('get_drop_index_sql') }}
 {%- endmacro %}
 {% macro postgres__get_drop_index_sql(relation, index_name) -%}
   drop index if exists "{{ relation.schema }}"."{{ index_name }}"
@@ -29,7 +29,7 @@
 
 {% macro get_show_indexes_sql(relation) %}{{ return(adapter.dispatch('get_show_indexes_sql', 'dbt')(relation)) }}{% endmacro %}
 {% macro default__get_show_indexes_sql(relation) -%}
-  {{ exceptions.raise_compiler_error("`get_show_indexes_sql has not been implemented for this adapter.") }}
+  {{ dbt._unsupported('get_show_indexes_sql') }}
 {%- endmacro %}
 {% macro postgres__get_show_indexes_sql(relation) %}
   select

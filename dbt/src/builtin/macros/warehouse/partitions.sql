@@ -1,7 +1,7 @@
 {# Ranges of dates given as text. #}
 
 {% macro convert_datetime(date_str, date_fmt) %}
-  {% set message = "The provided partition date '" ~ date_str ~ "' does not match the expected format '" ~ date_fmt ~ "'" %}
+  {% set message = "the date '" ~ date_str ~ "' is not of the format '" ~ date_fmt ~ "'" %}
   {{ return(try_or_compiler_error(message, modules.datetime.datetime.strptime, date_str.strip(), date_fmt)) }}
 {% endmacro %}
 
@@ -10,7 +10,7 @@
   {% set last = convert_datetime(start_date_str if end_date_str is none else end_date_str, in_fmt) %}
   {% set days = (last - first).days %}
   {% if days < 0 %}
-    {{ exceptions.raise_compiler_error('Partition start date is after the end date (' ~ first ~ ', ' ~ last ~ ')', model) }}
+    {{ exceptions.raise_compiler_error('the range of dates ends (' ~ last ~ ') before it starts (' ~ first ~ ')', model) }}
   {% endif %}
   {% set dates = [] %}
   {% for day in range(days + 1) %}
@@ -23,7 +23,7 @@
 {% macro partition_range(raw_partition_date, date_fmt='%Y%m%d') %}
   {% set ends = (raw_partition_date | string).split(',') %}
   {% if ends | length > 2 %}
-    {{ exceptions.raise_compiler_error("Invalid partition time. Expected format: {Start Date}[,{End Date}]. Got: " ~ raw_partition_date) }}
+    {{ exceptions.raise_compiler_error("a range of dates is 'first' or 'first,last', not '" ~ raw_partition_date ~ "'") }}
   {% endif %}
   {{ return(dates_in_range(ends[0], ends[1] if ends | length == 2 else none, in_fmt=date_fmt)) }}
 {% endmacro %}

@@ -4,11 +4,13 @@
 {% macro default__create_schema(relation) -%}
   {%- call statement('create_schema') -%} create schema if not exists {{ relation.without_identifier() }} {%- endcall -%}
 {% endmacro %}
+{# A connection sees one database, so the schema's name leaves it out. #}
+{% macro _schema_here(relation) -%}
+  {%- do adapter.verify_database(relation.database) if relation.database -%}
+  {{ return(relation.without_identifier().include(database=False)) }}
+{%- endmacro %}
 {% macro postgres__create_schema(relation) -%}
-  {%- if relation.database -%}{{ adapter.verify_database(relation.database) }}{%- endif -%}
-  {%- call statement('create_schema') -%}
-    create schema if not exists {{ relation.without_identifier().include(database=False) }}
-  {%- endcall -%}
+  {%- call statement('create_schema') -%} create schema if not exists {{ dbt._schema_here(relation) }} {%- endcall -%}
 {% endmacro %}
 
 {% macro drop_schema(relation) %}{{ return(adapter.dispatch('drop_schema', 'dbt')(relation)) }}{% endmacro %}
@@ -16,10 +18,7 @@
   {%- call statement('drop_schema') -%} drop schema if exists {{ relation.without_identifier() }} cascade {%- endcall -%}
 {% endmacro %}
 {% macro postgres__drop_schema(relation) -%}
-  {%- if relation.database -%}{{ adapter.verify_database(relation.database) }}{%- endif -%}
-  {%- call statement('drop_schema') -%}
-    drop schema if exists {{ relation.without_identifier().include(database=False) }} cascade
-  {%- endcall -%}
+  {%- call statement('drop_schema') -%} drop schema if exists {{ dbt._schema_here(relation) }} cascade {%- endcall -%}
 {% endmacro %}
 
 {% macro drop_schema_named(schema_name) %}{{ return(adapter.dispatch('drop_schema_named', 'dbt')(schema_name)) }}{% endmacro %}
@@ -42,9 +41,8 @@
   {{ return(run_query(sql)) }}
 {% endmacro %}
 {% macro postgres__list_schemas(database) -%}
-  {%- if database -%}{{ adapter.verify_database(database) }}{%- endif -%}
-  {% call statement('list_schemas', fetch_result=True, auto_begin=False) %} select distinct nspname from pg_namespace {% endcall %}
-  {{ return(load_result('list_schemas').table) }}
+  {%- do adapter.verify_database(database) if database -%}
+  {{ return(run_query('select distinct nspname from pg_namespace')) }}
 {% endmacro %}
 
 {% macro check_schema_exists(information_schema, schema) -%}
@@ -65,11 +63,8 @@
   {{ return(run_query(sql)) }}
 {% endmacro %}
 {% macro postgres__check_schema_exists(information_schema, schema) -%}
-  {%- if information_schema.database -%}{{ adapter.verify_database(information_schema.database) }}{%- endif -%}
-  {% call statement('check_schema_exists', fetch_result=True, auto_begin=False) %}
-    select count(*) from pg_namespace where nspname = '{{ schema }}'
-  {% endcall %}
-  {{ return(load_result('check_schema_exists').table) }}
+  {%- do adapter.verify_database(information_schema.database) if information_schema.database -%}
+  {{ return(run_query("select count(*) from pg_namespace where nspname = '" ~ schema ~ "'")) }}
 {% endmacro %}
 
 {% macro information_schema_name(database) %}{{ return(adapter.dispatch('information_schema_name', 'dbt')(database)) }}{% endmacro %}

@@ -1,32 +1,29 @@
 {# How templates send SQL. A macro that is called by its bare name may be replaced by the project. #}
 
-{% macro statement(name=None, fetch_result=False, auto_begin=True, language='sql') -%}
-  {%- if execute -%}
-    {%- set code = caller() -%}
-    {%- if name == 'main' -%}
-      {{ log('Writing runtime {} for node "{}"'.format(language, model['unique_id'])) }}
-      {{ write(code) }}
-    {%- endif -%}
-    {%- if language == 'sql' -%}
-      {%- set response, table = adapter.execute(code, auto_begin=auto_begin, fetch=fetch_result) -%}
-    {%- elif language == 'python' -%}
-      {%- set response, table = submit_python_job(model, code), none -%}
-    {%- else -%}
-      {%- do exceptions.raise_compiler_error("statement macro didn't get supported language") -%}
-    {%- endif -%}
-    {%- if name is not none -%}{{ store_result(name, response=response, agate_table=table) }}{%- endif -%}
+{# What the node itself runs is kept in the target folder. #}
+{% macro _keep_main(name, language, code) -%}
+  {%- if name == 'main' -%}
+    {%- do log('Writing runtime ' ~ language ~ ' for node "' ~ model['unique_id'] ~ '"') -%}
+    {%- do write(code) -%}
   {%- endif -%}
+{%- endmacro %}
+
+{% macro statement(name=None, fetch_result=False, auto_begin=True, language='sql') -%}
+  {%- if not execute -%}{{ return('') }}{%- endif -%}
+  {%- set code = caller() -%}
+  {%- do dbt._keep_main(name, language, code) -%}
+  {%- if language not in ('sql', 'python') -%}
+    {%- do exceptions.raise_compiler_error("a statement is in 'sql' or 'python', not in '" ~ language ~ "'") -%}
+  {%- endif -%}
+  {%- set outcome = adapter.execute(code, auto_begin=auto_begin, fetch=fetch_result) if language == 'sql' else (submit_python_job(model, code), none) -%}
+  {%- if name is not none -%}{%- do store_result(name, response=outcome[0], agate_table=outcome[1]) -%}{%- endif -%}
 {%- endmacro %}
 
 {# Records a result without sending anything. #}
 {% macro noop_statement(name=None, message=None, code=None, rows_affected=None, res=None) -%}
-  {%- set sql = caller() -%}
-  {%- if name == 'main' -%}
-    {{ log('Writing runtime SQL for node "{}"'.format(model['unique_id'])) }}
-    {{ write(sql) }}
-  {%- endif -%}
+  {%- do dbt._keep_main(name, 'SQL', caller()) -%}
   {%- if name is not none -%}
-    {{ store_raw_result(name, message=message, code=code, rows_affected=rows_affected, agate_table=res) }}
+    {%- do store_raw_result(name, message=message, code=code, rows_affected=rows_affected, agate_table=res) -%}
   {%- endif -%}
 {%- endmacro %}
 
