@@ -373,3 +373,10 @@ fn packages_tell_relations_from_other_values() {
                {% endfor %}{{ this.get('nope', 5) }} {{ this.metadata is defined }}";
     assert_eq!(one(sql, "", Recorder::default()).0, Ok("True False False 5 False".into()));
 }
+
+#[test]
+fn whole_floats_of_a_query_keep_their_fraction() {
+    let sql = "{{ run_query('q').columns[0].values() | join(' ') }}";
+    let table = table(&["x"], vec![vec![Datum::Float(20.0)], vec![Datum::Float(30.25)]]);
+    assert_eq!(one(sql, "", Recorder { table, ..Recorder::default() }).0, Ok("20.0 30.25".into()));
+}

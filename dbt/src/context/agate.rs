@@ -134,7 +134,8 @@ fn value_of(cell: &Datum, fractional: bool) -> Value {
         Datum::Bool(flag) => Value::Bool(*flag),
         Datum::Int(number) if fractional => Value::Decimal(Decimal::from(*number)),
         Datum::Int(number) => Value::Int(*number),
-        Datum::Float(number) => decimal(&number.to_string()),
+        // As Python writes a float: a whole one keeps its `.0`.
+        Datum::Float(number) => decimal(&format!("{number:?}")),
         Datum::Decimal(text) => decimal(text),
         Datum::Date(text) | Datum::Timestamp(text) => super::time::from_iso(text),
         Datum::Text(text) | Datum::Time(text) | Datum::Other(text) => Value::str(text.as_str()),
