@@ -147,7 +147,11 @@ def listed(output: str) -> list:
 def normal(value):
     """Drops what cannot agree: names of the two databases, config keys that Kontiki has no use for."""
     if isinstance(value, dict):
-        return {key: normal(item) for key, item in value.items() if key not in CONFIG_IGNORED}
+        found = {key: normal(item) for key, item in value.items() if key not in CONFIG_IGNORED}
+        # dbt lists a tag again for each pass over the configuration; tags are a set.
+        if isinstance(found.get("tags"), list):
+            found["tags"] = sorted(set(found["tags"]))
+        return found
     if isinstance(value, list):
         return [normal(item) for item in value]
     if isinstance(value, str):

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use common::{Json, JsonMap};
 
 use super::arguments::{argument, json_of, text_of};
+use super::parsing::RECORD_BYTES;
 use super::rendering::{Mode, Rendering, gone, raise};
 use crate::artifacts;
 use crate::jinja::Interpreter;
@@ -20,7 +21,7 @@ const METHODS: &[&str] =
     &["get", "require", "set", "meta_get", "meta_require", "persist_relation_docs", "persist_column_docs"];
 
 impl ConfigObject {
-    fn record(context: &Rendering, args: Args) -> Result<Value> {
+    fn record(context: &Rendering, interpreter: &mut Interpreter, args: Args) -> Result<Value> {
         let mut fields = match (args.positional.as_slice(), args.keyword.as_slice()) {
             ([Value::Dict(_)], []) => match json_of(&args.positional[0]) {
                 Json::Object(fields) => fields,
@@ -37,7 +38,7 @@ impl ConfigObject {
                 fields.insert(new.to_owned(), value);
             }
         }
-        context.recorded.borrow_mut().config_calls.push(fields);
+        keep(context, interpreter, fields)?;
         Ok(Value::str(""))
     }
 
@@ -54,7 +55,7 @@ impl ConfigObject {
                 "set" => {
                     let key = argument(&args, 0, "name").as_ref().and_then(text_of).unwrap_or_default();
                     let value = argument(&args, 1, "value").map_or(Json::Null, |value| json_of(&value));
-                    context.recorded.borrow_mut().config_calls.push(JsonMap::from_iter([(key, value)]));
+                    keep(context, interpreter, JsonMap::from_iter([(key, value)]))?;
                     Value::str("")
                 }
                 "persist_relation_docs" | "persist_column_docs" => Value::Bool(false),
@@ -94,6 +95,13 @@ impl ConfigObject {
     }
 }
 
+/// Remembers a call. The budget pays for it: a template that calls `config` in a loop must not fill the memory.
+fn keep(context: &Rendering, interpreter: &mut Interpreter, fields: JsonMap) -> Result<()> {
+    interpreter.charge_memory(RECORD_BYTES + 4 * Json::Object(fields.clone()).to_string().len())?;
+    context.recorded.borrow_mut().config_calls.push(fields);
+    Ok(())
+}
+
 impl Object for ConfigObject {
     fn type_name(&self) -> &'static str {
         "RuntimeConfigObject"
@@ -103,9 +111,9 @@ impl Object for ConfigObject {
         true
     }
 
-    fn call(self: Rc<Self>, _interpreter: &mut Interpreter, args: Args) -> Result<Value> {
+    fn call(self: Rc<Self>, interpreter: &mut Interpreter, args: Args) -> Result<Value> {
         let context = self.context.upgrade().ok_or_else(gone)?;
-        if context.mode == Mode::Parse { Self::record(&context, args) } else { Ok(Value::str("")) }
+        if context.mode == Mode::Parse { Self::record(&context, interpreter, args) } else { Ok(Value::str("")) }
     }
 
     fn get_attr(self: Rc<Self>, _interpreter: &mut Interpreter, name: &str) -> Result<Option<Value>> {

@@ -44,6 +44,9 @@ pub struct Rendered {
     pub recorded: Recorded,
 }
 
+/// What the budget of a render pays for keeping one thing that a template asked for, besides its text.
+pub(crate) const RECORD_BYTES: usize = 512;
+
 /// What a template asked for while it was rendered, in order of first use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {

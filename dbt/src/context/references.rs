@@ -7,6 +7,7 @@ use common::node_config::Materialization;
 use common::relation::{Quoting, Relation};
 
 use super::arguments::text_of;
+use super::parsing::RECORD_BYTES;
 use super::relation::RelationObject;
 use super::rendering::{Mode, Rendering, raise};
 use crate::jinja::Interpreter;
@@ -14,7 +15,7 @@ use crate::jinja::error::Result;
 use crate::jinja::value::{Args, Value};
 
 /// `ref('model')`, `ref('package', 'model')`, `ref('model', v=2)`
-pub fn reference(context: &Rc<Rendering>, _interpreter: &mut Interpreter, mut args: Args) -> Result<Value> {
+pub fn reference(context: &Rc<Rendering>, interpreter: &mut Interpreter, mut args: Args) -> Result<Value> {
     let version = args.take_keyword("version").or_else(|| args.take_keyword("v"));
     let texts: Vec<Option<String>> = args.positional.iter().map(|value| value.as_str().map(str::to_owned)).collect();
     let (package, name) = match texts.as_slice() {
@@ -29,18 +30,19 @@ pub fn reference(context: &Rc<Rendering>, _interpreter: &mut Interpreter, mut ar
     if context.mode == Mode::Run {
         return resolve(context, &item);
     }
-    let mut recorded = context.recorded.borrow_mut();
-    recorded.refs.push(item);
+    interpreter.charge_memory(RECORD_BYTES + item.name.len())?;
+    context.recorded.borrow_mut().refs.push(item);
     Ok(context.this().map_or(Value::None, RelationObject::into_value))
 }
 
 /// `source('source', 'table')`
-pub fn source(context: &Rc<Rendering>, _interpreter: &mut Interpreter, args: Args) -> Result<Value> {
+pub fn source(context: &Rc<Rendering>, interpreter: &mut Interpreter, args: Args) -> Result<Value> {
     let texts: Vec<Option<String>> = args.positional.iter().map(text_of).collect();
     let Ok([Some(source), Some(table)]) = <[Option<String>; 2]>::try_from(texts) else {
         return Err(raise(format!("source() takes exactly two arguments ({} given)", args.positional.len())));
     };
     if context.mode != Mode::Run {
+        interpreter.charge_memory(RECORD_BYTES + source.len() + table.len())?;
         context.recorded.borrow_mut().sources.push([source, table]);
         return Ok(context.this().map_or(Value::None, RelationObject::into_value));
     }
