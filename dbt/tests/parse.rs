@@ -5,5 +5,6 @@ mod parse {
     mod cache;
     mod compare;
     mod diagnostics;
+    mod edits;
     mod project;
 }

@@ -1,16 +1,21 @@
 //! `manifest.json`, version 12.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use common::manifest::Node;
 use common::{Json, JsonMap, Manifest, NodeId};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use rayon::prelude::*;
+use serde::Serialize;
 use serde_json::json;
 
 use super::Metadata;
 use super::node::{doc_block, exposure, group, macro_, node, source};
 
-/// The document; serialising it builds one entry at a time, so that its size costs no memory.
+/// Entries that are turned into text at once, by all threads; bounds what is held in memory.
+const BATCH: usize = 512;
+
+/// The document; writing it builds some entries at a time, so that its size costs no memory.
 pub struct Document<'a> {
     manifest: &'a Manifest,
     metadata: &'a Metadata,
@@ -20,29 +25,30 @@ pub fn manifest<'a>(manifest: &'a Manifest, metadata: &'a Metadata) -> Document<
     Document { manifest, metadata }
 }
 
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl Document<'_> {
+    /// Writes it as JSON.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
         let manifest = self.manifest;
         let created_at = self.metadata.generated_at.as_micros() as f64 / 1e6;
-        let mut out = serializer.serialize_map(None)?;
-        out.serialize_entry("metadata", &self.metadata_entry())?;
-        out.serialize_entry("nodes", &entries(&manifest.nodes, |found| grouped(manifest, found, created_at)))?;
-        out.serialize_entry("sources", &entries(&manifest.sources, |found| source(found, created_at)))?;
-        out.serialize_entry("macros", &entries(&manifest.macros, |found| macro_(found, created_at)))?;
-        out.serialize_entry("docs", &entries(&manifest.docs, doc_block))?;
-        out.serialize_entry("exposures", &entries(&manifest.exposures, |found| exposure(found, created_at)))?;
-        out.serialize_entry("metrics", &json!({}))?;
-        out.serialize_entry("groups", &entries(&manifest.groups, group))?;
-        out.serialize_entry("selectors", &manifest.selectors)?;
-        out.serialize_entry("disabled", &disabled(manifest, created_at))?;
+        out.write_all(b"{\"metadata\":")?;
+        serde_json::to_writer(&mut *out, &self.metadata_entry())?;
+        entries(out, "nodes", &manifest.nodes, |found| grouped(manifest, found, created_at))?;
+        entries(out, "sources", &manifest.sources, |found| source(found, created_at))?;
+        entries(out, "macros", &manifest.macros, |found| macro_(found, created_at))?;
+        entries(out, "docs", &manifest.docs, doc_block)?;
+        entries(out, "exposures", &manifest.exposures, |found| exposure(found, created_at))?;
+        field(out, "metrics", &json!({}))?;
+        entries(out, "groups", &manifest.groups, group)?;
+        field(out, "selectors", &manifest.selectors)?;
+        field(out, "disabled", &disabled(manifest, created_at))?;
         let (parents, children) = edges(manifest);
-        out.serialize_entry("parent_map", &parents)?;
-        out.serialize_entry("child_map", &children)?;
-        out.serialize_entry("group_map", &group_map(manifest))?;
+        field(out, "parent_map", &parents)?;
+        field(out, "child_map", &children)?;
+        field(out, "group_map", &group_map(manifest))?;
         for absent in ["saved_queries", "semantic_models", "unit_tests", "functions"] {
-            out.serialize_entry(absent, &json!({}))?;
+            field(out, absent, &json!({}))?;
         }
-        out.end()
+        out.write_all(b"}")
     }
 }
 
@@ -82,21 +88,41 @@ fn group_of<'m>(manifest: &'m Manifest, node: &'m Node) -> Option<&'m str> {
     }
 }
 
-/// Entries by id, each turned into JSON when it is written.
-struct Entries<'a, T, F>(&'a BTreeMap<NodeId, T>, F);
-
-fn entries<T, J: Serialize, F: Fn(&T) -> J>(found: &BTreeMap<NodeId, T>, to_json: F) -> Entries<'_, T, F> {
-    Entries(found, to_json)
+/// A key of the document, not the first.
+fn field(out: &mut impl Write, key: &str, value: &impl Serialize) -> io::Result<()> {
+    write!(out, ",\"{key}\":")?;
+    Ok(serde_json::to_writer(out, value)?)
 }
 
-impl<T, J: Serialize, F: Fn(&T) -> J> Serialize for Entries<'_, T, F> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_map(Some(self.0.len()))?;
-        for (id, entry) in self.0 {
-            out.serialize_entry(id.as_str(), &(self.1)(entry))?;
+/// Entries by id.
+fn entries<T: Sync, J: Serialize>(
+    out: &mut impl Write,
+    key: &str,
+    found: &BTreeMap<NodeId, T>,
+    to_json: impl Fn(&T) -> J + Sync,
+) -> io::Result<()> {
+    write!(out, ",\"{key}\":{{")?;
+    let all: Vec<(&NodeId, &T)> = found.iter().collect();
+    let render = |entries: &[(&NodeId, &T)]| -> serde_json::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        for (id, entry) in entries {
+            text.push(b',');
+            serde_json::to_writer(&mut text, id.as_str())?;
+            text.push(b':');
+            serde_json::to_writer(&mut text, &to_json(entry))?;
         }
-        out.end()
+        Ok(text)
+    };
+    let mut is_first = true;
+    for batch in all.chunks(BATCH) {
+        let texts: Vec<Vec<u8>> = batch.par_chunks(BATCH / 16).map(render).collect::<serde_json::Result<_>>()?;
+        for text in texts {
+            // Each entry begins with a comma.
+            out.write_all(&text[usize::from(is_first)..])?;
+            is_first = false;
+        }
     }
+    out.write_all(b"}")
 }
 
 fn disabled(manifest: &Manifest, created_at: f64) -> JsonMap {

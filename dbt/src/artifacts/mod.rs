@@ -11,7 +11,7 @@ mod rewrite;
 mod run_results;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use common::Timestamp;
@@ -50,14 +50,19 @@ impl Metadata {
     }
 }
 
-/// Writes an artifact, through a file beside it that takes its name at the end.
-pub fn write(path: &Path, artifact: &impl Serialize) -> std::io::Result<()> {
+/// Writes an artifact.
+pub fn write(path: &Path, artifact: &impl Serialize) -> io::Result<()> {
+    replace(path, |out| Ok(serde_json::to_writer(out, artifact)?))
+}
+
+/// Replaces a file through one beside it that takes its name at the end.
+fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
     let partial = path.with_extension("json.partial");
     let mut out = BufWriter::with_capacity(1 << 18, File::create(&partial)?);
-    serde_json::to_writer(&mut out, artifact)?;
+    write(&mut out)?;
     out.flush()?;
     drop(out);
     std::fs::rename(partial, path)

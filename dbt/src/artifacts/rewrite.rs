@@ -34,7 +34,7 @@ pub fn write_manifest(
     let kept = content.as_ref().and_then(|content| rest(path, &note, content));
     match kept {
         Some(rest) => replace_head(path, &document, &rest)?,
-        None => super::write(path, &document)?,
+        None => super::replace(path, |out| document.write_to(out))?,
     }
     if let Some(text) = content.and_then(|content| describe(path, &content)) {
         // Without the note the next call builds the document again, which is no error.

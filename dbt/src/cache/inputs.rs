@@ -1,8 +1,10 @@
 //! Everything a parse depends on, in a form that can be compared with a later state of the world.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::target::Target;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -39,21 +41,16 @@ impl Inputs {
     /// `None` where a file cannot be read.
     pub fn of(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Option<Self> {
         let mut names = Names::default();
-        let mut inputs = Vec::new();
         for package in &files.packages {
             names.scan(&package.project.source.text);
-            for file in &package.files {
-                if let Ok(text) = file.text() {
-                    names.scan(text);
-                }
-                inputs.push(FileInput {
-                    package: package.project.name.clone(),
-                    kind: file.kind,
-                    path: file.path.clone(),
-                    stamp: file.stamp,
-                    contents: contents(file)?,
-                });
-            }
+        }
+        let read: Vec<(FileInput, Names)> =
+            each(files).into_par_iter().map(|(package, file)| FileInput::of(package, file)).collect::<Option<_>>()?;
+        let mut inputs = Vec::with_capacity(read.len());
+        for (input, found) in read {
+            inputs.push(input);
+            names.literal.extend(found.literal);
+            names.computed |= found.computed;
         }
         let env = &options.invocation.env;
         let environment = names.literal.into_iter().map(|name| {
@@ -68,41 +65,107 @@ impl Inputs {
         })
     }
 
-    /// Whether a parse now would have the same inputs. `written_ns` is when these were written.
-    pub fn are_unchanged(
+    /// What a parse now would find changed. `written_ns` is when these inputs were written.
+    pub fn compare<'f>(
         &self,
-        files: &ProjectFiles,
+        files: &'f ProjectFiles,
         target: &Target,
         options: &ParseOptions,
         written_ns: i64,
-    ) -> bool {
+    ) -> Changes<'f> {
         let env = &options.invocation.env;
-        self.settings == settings(files, target, options)
+        let is_same = self.settings == settings(files, target, options)
             && self.environment.iter().all(|(name, value)| *value == env.get(name).map(|value| sum(value.as_bytes())))
-            && self.whole_environment.is_none_or(|whole| whole == whole_environment(options))
-            && self.files_are_unchanged(files, written_ns)
+            && self.whole_environment.is_none_or(|whole| whole == whole_environment(options));
+        let now = each(files);
+        if !is_same || now.len() != self.files.len() {
+            return Changes::Everything;
+        }
+        if !self.files.iter().zip(&now).all(|(input, (package, file))| input.is_of(package, file)) {
+            return Changes::Everything;
+        }
+        let states: Vec<State> =
+            self.files.par_iter().zip(&now).map(|(input, (_, file))| input.state(file, written_ns)).collect();
+        let edited = now.iter().zip(&states).filter(|(_, state)| **state == State::Edited).map(|(file, _)| *file);
+        Changes::Files { edited: edited.collect(), restamped: states.contains(&State::Restamped) }
     }
 
-    fn files_are_unchanged(&self, files: &ProjectFiles, written_ns: i64) -> bool {
-        let now = files.packages.iter().flat_map(|package| package.files.iter().map(move |file| (package, file)));
-        let mut before = self.files.iter();
-        for (package, file) in now {
-            let Some(input) = before.next() else { return false };
-            let same_file = input.package == package.project.name && input.kind == file.kind && input.path == file.path;
-            if !same_file || !is_unchanged(input, file, written_ns) {
-                return false;
+    /// The inputs of the same project after `compare`, with its files as they are now.
+    pub fn updated(mut self, files: &ProjectFiles, edited: &[(&str, &File)]) -> Option<Self> {
+        for (input, (package, file)) in self.files.iter_mut().zip(each(files)) {
+            input.stamp = file.stamp;
+            if edited
+                .iter()
+                .any(|(of, changed)| *of == package && changed.path == file.path && changed.kind == file.kind)
+            {
+                input.contents = contents(file)?;
             }
         }
-        before.next().is_none()
+        Some(self)
     }
 }
 
-fn is_unchanged(input: &FileInput, file: &File, written_ns: i64) -> bool {
-    let is_settled = file.stamp.modified_ns.saturating_add(STAMP_TRUSTED_AFTER_NS) < written_ns;
-    if input.stamp == file.stamp && is_settled {
-        return true;
+/// How a project differs from recorded inputs.
+pub enum Changes<'f> {
+    /// More than the contents of files, so nothing of the result can be used.
+    Everything,
+    Files {
+        /// Files of other contents than before, each with the name of its package.
+        edited: Vec<(&'f str, &'f File)>,
+        /// Whether recording the files' stamps anew would spare reading them the next time.
+        restamped: bool,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Unchanged,
+    /// The same contents, which had to be read to see it.
+    Restamped,
+    Edited,
+}
+
+impl FileInput {
+    fn of(package: &str, file: &File) -> Option<(Self, Names)> {
+        let mut names = Names::default();
+        if let Ok(text) = file.text() {
+            names.scan(text);
+        }
+        let input = Self {
+            package: package.to_owned(),
+            kind: file.kind,
+            path: file.path.clone(),
+            stamp: file.stamp,
+            contents: contents(file)?,
+        };
+        Some((input, names))
     }
-    input.stamp.size == file.stamp.size && contents(file) == Some(input.contents)
+
+    fn is_of(&self, package: &str, file: &File) -> bool {
+        self.package == package && self.kind == file.kind && self.path == file.path
+    }
+
+    fn state(&self, file: &File, written_ns: i64) -> State {
+        let settles = |at_ns: i64| file.stamp.modified_ns.saturating_add(STAMP_TRUSTED_AFTER_NS) < at_ns;
+        if self.stamp == file.stamp && settles(written_ns) {
+            return State::Unchanged;
+        }
+        match self.stamp.size == file.stamp.size && contents(file) == Some(self.contents) {
+            true if settles(now_ns()) => State::Restamped,
+            true => State::Unchanged,
+            false => State::Edited,
+        }
+    }
+}
+
+fn each(files: &ProjectFiles) -> Vec<(&str, &File)> {
+    let packages = files.packages.iter();
+    packages.flat_map(|package| package.files.iter().map(|file| (package.project.name.as_str(), file))).collect()
+}
+
+fn now_ns() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    i64::try_from(now).unwrap_or(i64::MAX)
 }
 
 /// Of a seed only the checksum counts, since only that is parsed.

@@ -1,7 +1,7 @@
 //! Results of earlier parses, so that an unchanged project need not be parsed again.
 //!
 //! One file in the target folder holds the whole result with everything it depends on. Invariants: a result is only used where
-//! all of that is the same (files by content, rendered project settings, target, variables, environment variables that templates
+//! all of that is the same, edits that `parse::edits` can apply apart (files by content, rendered project settings, target, variables, environment variables that templates
 //! name, version of the program); a file that is damaged, foreign or from another version is ignored and written anew; no value of
 //! the environment is stored, only digests.
 
@@ -17,8 +17,8 @@ use common::{Diagnostic, Manifest};
 use sha2::{Digest, Sha256};
 
 use crate::files::ProjectFiles;
-use crate::parse::{Fingerprint, ParseOptions, Parsed};
-use inputs::Inputs;
+use crate::parse::{Fingerprint, ParseOptions, Parsed, edits};
+use inputs::{Changes, Inputs};
 
 const FILE_NAME: &str = "kontiki_parse.bin";
 /// Of what follows it; a new one for every change of the types that are stored.
@@ -35,7 +35,8 @@ impl Cache {
         Self { path: folder.join(FILE_NAME) }
     }
 
-    /// The result of the last parse, if everything it depends on is unchanged.
+    /// The result of the last parse, if everything it depends on is unchanged, or if files were edited in ways that are easily
+    /// applied to it.
     pub fn load(&self, files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Option<Parsed> {
         let written_ns = modified_ns(&self.path)?;
         let bytes = fs::read(&self.path).ok()?;
@@ -45,11 +46,22 @@ impl Cache {
             return None;
         }
         let (inputs, result) = postcard::take_from_bytes::<Inputs>(payload).ok()?;
-        if !inputs.are_unchanged(files, target, options, written_ns) {
+        let Changes::Files { edited, restamped } = inputs.compare(files, target, options, written_ns) else {
+            return None;
+        };
+        if !edited.iter().all(|(_, file)| edits::may_apply(file)) {
             return None;
         }
+        let fingerprint = Some(Fingerprint(digest.try_into().ok()?));
         let (manifest, diagnostics) = postcard::from_bytes::<(Manifest, Vec<Diagnostic>)>(result).ok()?;
-        Some(Parsed { manifest, diagnostics, fingerprint: Some(Fingerprint(digest.try_into().ok()?)) })
+        let mut parsed = Parsed { manifest, diagnostics, fingerprint };
+        if !edited.is_empty() {
+            edits::apply(&mut parsed, &edited)?;
+        }
+        if restamped || !edited.is_empty() {
+            parsed.fingerprint = inputs.updated(files, &edited).and_then(|inputs| self.write(&inputs, &parsed));
+        }
+        Some(parsed)
     }
 
     /// Keeps a result. Failing to is no error: the next parse merely starts from nothing.
@@ -60,8 +72,11 @@ impl Cache {
         options: &ParseOptions,
         parsed: &Parsed,
     ) -> Option<Fingerprint> {
-        let inputs = Inputs::of(files, target, options)?;
-        let payload = postcard::to_stdvec(&inputs).ok()?;
+        self.write(&Inputs::of(files, target, options)?, parsed)
+    }
+
+    fn write(&self, inputs: &Inputs, parsed: &Parsed) -> Option<Fingerprint> {
+        let payload = postcard::to_stdvec(inputs).ok()?;
         let payload = postcard::to_extend(&(&parsed.manifest, &parsed.diagnostics), payload).ok()?;
         let digest = Sha256::digest(&payload);
         // Written under another name first, so that no reader sees half of it. An error leaves the old file in place.

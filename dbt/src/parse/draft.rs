@@ -101,6 +101,15 @@ pub fn record_template(
     }
 }
 
+/// What the code asks for, where its tree tells.
+pub fn read_statically(code: &str, overrides: Overrides) -> Option<Recorded> {
+    if !has_jinja(code) {
+        return Some(Recorded::default());
+    }
+    let template = Template::parse(Arc::from(""), Arc::from(code)).ok()?;
+    extract::extract(&template, overrides)
+}
+
 /// Adds what a template asked for to the node.
 pub fn add_recorded(node: &mut Node, calls: &mut JsonMap, recorded: Recorded) {
     extend_unique(&mut node.refs, recorded.refs);

@@ -4,7 +4,9 @@
 //! record. Invariant: what `extract` returns equals what rendering the template at parse time records; wherever that is not
 //! plain from the tree it returns `None`, and the template must be rendered.
 
-use common::manifest::Ref;
+use std::collections::BTreeMap;
+
+use common::manifest::{Macro, Ref};
 use common::{Json, JsonMap, NodeId};
 
 use super::config::merge::canonical_key;
@@ -19,6 +21,19 @@ pub struct Overrides {
     pub calls: bool,
     /// A macro named `is_incremental` is in scope besides the built-in one.
     pub is_incremental: bool,
+}
+
+impl Overrides {
+    /// In a package: what it or the root project defines counts.
+    pub fn of(package: &str, root: &str, macros: &BTreeMap<NodeId, Macro>) -> Self {
+        let defined = |name: &str| is_overridden(package, root, macros, name);
+        Self { calls: ["ref", "source", "config"].into_iter().any(defined), is_incremental: defined("is_incremental") }
+    }
+}
+
+/// Whether a package or the root project has a macro of that name.
+pub fn is_overridden(package: &str, root: &str, macros: &BTreeMap<NodeId, Macro>, name: &str) -> bool {
+    [package, root].into_iter().any(|package| macros.contains_key(format!("macro.{package}.{name}").as_str()))
 }
 
 /// What rendering `template` at parse time would record, or `None` where only rendering can tell.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::config::Kind;
 use super::draft::Draft;
-use super::extract::Overrides;
+use super::extract::{self, Overrides};
 use super::package::Package;
 use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
@@ -43,19 +43,12 @@ impl<'p> Job<'p> {
 
     /// Which names have another meaning than dbt's in a package.
     pub fn overrides(&self, package: usize) -> Overrides {
-        let package = self.packages[package].name();
-        let defined = |name: &str| self.is_overridden(package, name);
-        Overrides {
-            calls: ["ref", "source", "config"].into_iter().any(defined),
-            is_incremental: defined("is_incremental"),
-        }
+        Overrides::of(self.packages[package].name(), self.root().name(), &self.macros)
     }
 
     /// Whether the package or the root project has a macro of that name.
     pub fn is_overridden(&self, package: &str, name: &str) -> bool {
-        [package, self.root().name()]
-            .into_iter()
-            .any(|package| self.macros.contains_key(format!("macro.{package}.{name}").as_str()))
+        extract::is_overridden(package, self.root().name(), &self.macros, name)
     }
 
     /// Renders strings of a package's properties files.

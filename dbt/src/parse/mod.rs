@@ -7,6 +7,7 @@
 pub mod calls;
 pub mod config;
 pub mod digest;
+pub mod edits;
 pub mod extract;
 pub mod fqn;
 pub mod generic_test;

@@ -78,7 +78,7 @@ fn a_result_is_read_back_whole() {
 fn every_input_counts() {
     let project = Project::new();
     project.mark();
-    project.write(MODEL, "select 2 as id");
+    project.write("models/b.sql", "select '{{ env_var('REGION', 'some') }}' from {{ ref('a') }} {{ var('n', 0) }}");
     assert!(!project.uses_what_was_kept(), "a file of equal length changed");
     project.mark();
     project.write("models/c.sql", "select 3");
@@ -89,6 +89,19 @@ fn every_input_counts() {
     project.mark();
     project.write("dbt_project.yml", "name: kept\nprofile: fixture\nvars: {n: 2}\n");
     assert!(!project.uses_what_was_kept(), "the project's settings changed");
+}
+
+#[test]
+fn an_edit_of_code_alone_is_applied_to_what_was_kept() {
+    let project = Project::new();
+    project.mark();
+    project.write(MODEL, "\nselect 2 as id");
+    let parsed = project.parse();
+    assert_eq!(parsed.manifest.project_id, "kept");
+    let node = parsed.manifest.nodes.get("model.kept.a").expect("it is there");
+    assert_eq!((node.raw_code.as_str(), node.raw_code_line), ("select 2 as id", 2));
+    project.write(MODEL, "select 2 as id from {{ ref('b') }}");
+    assert!(project.parse().diagnostics.iter().any(common::Diagnostic::is_error), "the models depend on each other");
 }
 
 #[test]
