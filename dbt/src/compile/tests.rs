@@ -215,7 +215,7 @@ fn nested_ephemeral_models_become_ctes_in_order() {
     let compiled = compiler.compile(&"model.shop.c".into(), Rc::new(Recorder::default())).unwrap();
     assert_eq!(
         compiled.compiled_code,
-        "with __dbt__cte__a as (\nselect 1 as id\n),  __dbt__cte__b as (\nselect * from __dbt__cte__a\n),  x as (select * from \
+        "with  __dbt__cte__a as (\nselect 1 as id\n),  __dbt__cte__b as (\nselect * from __dbt__cte__a\n), x as (select * from \
          __dbt__cte__b) select * from x, __dbt__cte__a"
     );
     assert_eq!(
