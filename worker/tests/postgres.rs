@@ -267,6 +267,27 @@ fn publishes_once_and_refuses_stale_epochs() {
     assert_eq!(row(&mut *connection, "select a from m"), [Datum::Int(3)]);
 }
 
+/// Each `open` stands for a process of its own; all of them find that the fence does not exist yet.
+#[test]
+fn many_processes_set_up_the_fence_at_once() {
+    const PROCESSES: usize = 8;
+    let world = world();
+    let barrier = std::sync::Barrier::new(PROCESSES);
+    std::thread::scope(|scope| {
+        for number in 0..PROCESSES {
+            let (world, barrier) = (&world, &barrier);
+            scope.spawn(move || {
+                let warehouse = open(&world.server, &world.database, &format!("origin {number}"));
+                let mut connection = warehouse.connect().unwrap();
+                barrier.wait();
+                connection.claim(&world.relation(&format!("r{number}")), Epoch(1)).unwrap();
+            });
+        }
+    });
+    let held = row(&mut *world.connect(), "select count(*) from kontiki.fence");
+    assert_eq!(held, [Datum::Int(PROCESSES as i64)]);
+}
+
 #[test]
 fn a_publication_that_fails_leaves_nothing() {
     let world = world();

@@ -108,7 +108,8 @@ pub(super) fn create_schema(connection: &mut PostgresConnection, schema: &str) -
     }
 }
 
-fn is_race(error: &Error) -> bool {
+/// Whether another session made the same thing at the same moment.
+pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.native_code.as_deref(), Some("23505" | "42710" | "42P06" | "42P07"))
         || error.code == Code::WarehouseConflict
 }

@@ -9,6 +9,7 @@ use common::relation::quote_literal;
 use common::table::{Datum, Response};
 use common::{Epoch, NodeId, RunId};
 
+use super::catalog;
 use super::connection::PostgresConnection;
 use super::error::FENCED;
 use crate::warehouse::{Connection, Error, Publication, Published};
@@ -25,7 +26,22 @@ pub(super) fn ensure(connection: &mut PostgresConnection) -> Result<(), Error> {
     }
     let found = connection.texts("select to_regprocedure('kontiki.enter(text, text, bigint)')::text")?;
     if found.first().is_none_or(|row| row[0].is_none()) {
-        connection.script(&format!(
+        // Who waited for the lock may still remember, from the question above, that nothing was there, and then trips over what the
+        // other made. A new transaction looks again.
+        match create(connection) {
+            Err(error) if catalog::is_race(&error) => create(connection)?,
+            outcome => outcome?,
+        }
+    }
+    // A row is of use while its run may still be taken up again.
+    connection.script("delete from kontiki.publish_log where published_at < now() - interval '30 days'")?;
+    *ready = true;
+    Ok(())
+}
+
+fn create(connection: &mut PostgresConnection) -> Result<(), Error> {
+    connection
+        .script(&format!(
             "select pg_advisory_xact_lock({SETUP_LOCK});
             create schema if not exists kontiki;
             create table if not exists kontiki.fence (
@@ -45,12 +61,8 @@ pub(super) fn ensure(connection: &mut PostgresConnection) -> Result<(), Error> {
                 end if;
             end
             $body$"
-        ))?;
-    }
-    // A row is of use while its run may still be taken up again.
-    connection.script("delete from kontiki.publish_log where published_at < now() - interval '30 days'")?;
-    *ready = true;
-    Ok(())
+        ))
+        .map(drop)
 }
 
 /// Checks the fence of the relation and takes it for the epoch, in the transaction it is part of.
