@@ -378,6 +378,40 @@ impl Manifest {
 }
 
 impl Node {
+    /// A node of which only the name is known: nothing is configured, and it depends on nothing.
+    pub fn new(unique_id: NodeId, name: &str, resource_type: ResourceType) -> Self {
+        Self {
+            unique_id,
+            name: name.to_owned(),
+            resource_type,
+            package_name: String::new(),
+            path: String::new(),
+            original_file_path: String::new(),
+            fqn: Vec::new(),
+            database: String::new(),
+            schema: String::new(),
+            alias: name.to_owned(),
+            relation_name: None,
+            checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
+            config: NodeConfig::default(),
+            tags: Vec::new(),
+            unrendered_config: JsonMap::new(),
+            config_call_dict: JsonMap::new(),
+            description: String::new(),
+            columns: IndexMap::new(),
+            patch_path: None,
+            raw_code: String::new(),
+            raw_code_line: 1,
+            refs: Vec::new(),
+            sources: Vec::new(),
+            depends_on: DependsOn::default(),
+            doc_blocks: Vec::new(),
+            model: None,
+            test: None,
+            hook_index: None,
+        }
+    }
+
     /// The relation this node is stored in. Meaningless for nodes without one (ephemeral models, most tests).
     pub fn relation(&self, default_quoting: Quoting) -> Relation {
         Relation {

@@ -84,24 +84,28 @@ pub fn create(context: &Rc<Rendering>) -> Value {
             Err(raise(format!("Relation {name} not found!")))
         }),
     ));
-    functions.push(("relation_wrong_type", Value::function("relation_wrong_type", |_, args| {
-        let relation = argument(&args, 0, "relation");
-        let expected = argument(&args, 1, "expected_type").as_ref().and_then(text_of).unwrap_or_default();
-        let object = relation.as_ref().and_then(RelationObject::of);
-        let actual = object.and_then(|object| object.relation.relation_type).map_or("None", |kind| kind.as_str());
-        let name = object.map_or_else(String::new, RelationObject::render);
-        Err(raise(format!(
-            "Trying to create {expected} {name}, but it currently exists as a {actual}. Either drop {name} manually, or run dbt \
-             with `--full-refresh` and dbt will drop it for you."
-        )))
-    })));
-    functions.push(("column_type_missing", Value::function("column_type_missing", |_, args| {
-        let names = argument(&args, 0, "column_names").as_ref().and_then(text_of).unwrap_or_default();
-        Err(raise(format!(
-            "Contracted models require data_type to be defined for each column.  Please ensure that the column name and data_type \
-             are defined within the YAML configuration for the {names} column(s)."
-        )))
-    })));
+    functions.push((
+        "relation_wrong_type",
+        Value::function("relation_wrong_type", |_, args| {
+            let relation = argument(&args, 0, "relation");
+            let expected = argument(&args, 1, "expected_type").as_ref().and_then(text_of).unwrap_or_default();
+            let object = relation.as_ref().and_then(RelationObject::of);
+            let actual = object.and_then(|object| object.relation.relation_type).map_or("None", |kind| kind.as_str());
+            let name = object.map_or_else(String::new, RelationObject::render);
+            Err(raise(format!(
+                "Trying to create {expected} {name}, but it is a {actual}: drop it, or let `--full-refresh` do so."
+            )))
+        }),
+    ));
+    functions.push((
+        "column_type_missing",
+        Value::function("column_type_missing", |_, args| {
+            let names = argument(&args, 0, "column_names").as_ref().and_then(text_of).unwrap_or_default();
+            Err(raise(format!(
+                "Contracted models require data_type to be defined for each column. It is missing from {names}."
+            )))
+        }),
+    ));
     functions.push(("raise_contract_error", Value::function("raise_contract_error", |interpreter, args| {
         let promised = argument(&args, 0, "yaml_columns").unwrap_or(Value::None);
         let actual = argument(&args, 1, "sql_columns").unwrap_or(Value::None);
@@ -116,8 +120,8 @@ pub fn create(context: &Rc<Rendering>) -> Value {
         let promised = list(interpreter, &promised)?;
         let actual = list(interpreter, &actual)?;
         Err(raise(format!(
-            "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in your \
-             contract match the columns in your model's definition.\n\ncontract: {}\nmodel: {}",
+            "This model has an enforced contract that failed.\nIts query gives other columns than the contract names.\n\n\
+             contract: {}\nmodel: {}",
             promised.join(", "),
             actual.join(", ")
         )))

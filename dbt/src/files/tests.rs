@@ -1,3 +1,5 @@
+//! Which files of a project are found, and as what.
+
 use std::fs;
 use std::path::Path;
 

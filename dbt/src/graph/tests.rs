@@ -1,3 +1,5 @@
+//! Order, priorities and cycles of small graphs.
+
 use common::manifest::{Checksum, Exposure, ModelInfo, Node, ResourceType, Source, TestInfo};
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::Quoting;

@@ -1,3 +1,5 @@
+//! Packages as they lie on the disk: what is found, and what is missing.
+
 use std::fs;
 
 use super::*;

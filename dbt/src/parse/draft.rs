@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use common::diagnostic::{Code, Location};
-use common::manifest::{Checksum, DependsOn, Node, ResourceType};
-use common::node_config::NodeConfig;
+use common::manifest::{Node, ResourceType};
 use common::target::Target;
 use common::{Diagnostic, JsonMap, NodeId};
-use indexmap::IndexMap;
 
 use super::config::merge;
 use super::extract::{self, Overrides};
@@ -42,35 +40,15 @@ pub struct Identity<'a> {
 /// A node with nothing configured.
 pub fn node(identity: Identity<'_>, target: &Target) -> Node {
     let Identity { resource_type, package_name, name, path, original_file_path, fqn } = identity;
+    let unique_id = NodeId::from(format!("{resource_type}.{package_name}.{name}"));
     Node {
-        unique_id: NodeId::from(format!("{resource_type}.{package_name}.{name}")),
-        name: name.to_owned(),
-        resource_type,
         package_name: package_name.to_owned(),
         path,
         original_file_path: original_file_path.to_owned(),
         fqn,
         database: target.database.clone(),
         schema: target.schema.clone(),
-        alias: name.to_owned(),
-        relation_name: None,
-        checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
-        config: NodeConfig::default(),
-        tags: Vec::new(),
-        unrendered_config: JsonMap::new(),
-        config_call_dict: JsonMap::new(),
-        description: String::new(),
-        columns: IndexMap::new(),
-        patch_path: None,
-        raw_code: String::new(),
-        raw_code_line: 1,
-        refs: Vec::new(),
-        sources: Vec::new(),
-        depends_on: DependsOn::default(),
-        doc_blocks: Vec::new(),
-        model: None,
-        test: None,
-        hook_index: None,
+        ..Node::new(unique_id, name, resource_type)
     }
 }
 

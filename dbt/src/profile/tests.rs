@@ -1,3 +1,5 @@
+//! Profiles: the chosen output, defaults, refusals, and that no finding shows a password.
+
 use std::path::Path;
 
 use common::target::AdapterType;

@@ -1,3 +1,5 @@
+//! `dbt_project.yml`: defaults, rendering and findings.
+
 use std::fs;
 
 use common::Json;

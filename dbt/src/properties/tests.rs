@@ -1,3 +1,5 @@
+//! Properties files read into types, and the findings in bad ones.
+
 use common::{Diagnostic, Json};
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Selections over one small graph, as dbt makes them.
+
 use std::collections::BTreeSet;
 
 use common::manifest::{Manifest, TestMetadata};

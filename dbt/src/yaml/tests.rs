@@ -1,3 +1,5 @@
+//! Places of nodes, and what is refused in YAML.
+
 use common::{Diagnostic, Json, Severity};
 use serde_json::json;
 

@@ -56,7 +56,7 @@ impl Attempt<'_> {
         };
         returned?;
         self.adapter.connection()?.commit()?;
-        let missing = || Failure::user(Code::CompilerError, "main is not being called during running model");
+        let missing = || Failure::user(Code::CompilerError, "the materialization has no statement named 'main'");
         session.main_result().ok_or_else(missing)
     }
 

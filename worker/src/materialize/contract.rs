@@ -62,8 +62,7 @@ pub fn empty_query(node: &Node) -> Result<String> {
         Ok(format!("select {} limit 0", casts.join(", ")))
     } else {
         let message = format!(
-            "Contracted models require data_type to be defined for each column. Please ensure that the column name and \
-             data_type are defined within the YAML configuration for the {} column(s).",
+            "Contracted models require data_type to be defined for each column. It is missing from {}.",
             untyped.join(", ")
         );
         Err(Failure::user(Code::ContractInvalid, message))
@@ -93,8 +92,7 @@ pub fn compare(dialect: AdapterType, query: &[Column], contract: &[Column]) -> R
     }
     mismatches.sort();
     let message = format!(
-        "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in \
-         your contract match the columns in your model's definition.\n\n{}",
+        "This model has an enforced contract that failed.\nIts query gives other columns than the contract names.\n\n{}",
         text_table(&mismatches)
     );
     Err(Failure::user(Code::ContractBroken, message))

@@ -1,11 +1,10 @@
 //! Nodes and requests for tests.
 
-use common::manifest::{Checksum, DependsOn, Node, ResourceType};
+use common::manifest::{Node, ResourceType};
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::{Relation, RelationType};
 use common::target::AdapterType;
-use common::{Epoch, JsonMap, NodeId};
-use indexmap::IndexMap;
+use common::{Epoch, NodeId};
 
 use super::Request;
 
@@ -18,34 +17,13 @@ pub fn node(materialized: &str) -> Node {
     };
     let config = NodeConfig { materialized: Materialization::from(materialized.to_owned()), ..NodeConfig::default() };
     Node {
-        unique_id: NodeId::from("model.p.x"),
-        name: "x".to_owned(),
-        resource_type,
         package_name: "p".to_owned(),
         path: "x.sql".to_owned(),
         original_file_path: "models/x.sql".to_owned(),
-        fqn: Vec::new(),
         database: "db".to_owned(),
         schema: "main".to_owned(),
-        alias: "x".to_owned(),
-        relation_name: None,
-        checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
         config,
-        unrendered_config: JsonMap::new(),
-        config_call_dict: JsonMap::new(),
-        description: String::new(),
-        columns: IndexMap::new(),
-        patch_path: None,
-        raw_code: String::new(),
-        raw_code_line: 1,
-        refs: Vec::new(),
-        sources: Vec::new(),
-        depends_on: DependsOn::default(),
-        doc_blocks: Vec::new(),
-        model: None,
-        test: None,
-        hook_index: None,
-        tags: Vec::new(),
+        ..Node::new(NodeId::from("model.p.x"), "x", resource_type)
     }
 }
 

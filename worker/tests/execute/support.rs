@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::diagnostic::Code;
-use common::manifest::{Checksum, DependsOn, Manifest, Node, PackageSettings, ResourceType, TestInfo};
-use common::node_config::{Materialization, NodeConfig};
+use common::manifest::{Manifest, Node, PackageSettings, ResourceType, TestInfo};
+use common::node_config::Materialization;
 use common::relation::Quoting;
 use common::run::{RunOptions, Verb};
 use common::table::Datum;
@@ -66,34 +66,13 @@ impl Project {
     fn add(&mut self, resource_type: ResourceType, name: &str, path: &str, sql: &str) -> &mut Node {
         let id = NodeId::from(format!("{resource_type}.p.{name}"));
         let node = Node {
-            unique_id: id.clone(),
-            name: name.to_owned(),
-            resource_type,
             package_name: "p".to_owned(),
             path: path.split_once('/').unwrap().1.to_owned(),
             original_file_path: path.to_owned(),
             fqn: vec!["p".to_owned(), name.to_owned()],
-            database: String::new(),
             schema: "main".to_owned(),
-            alias: name.to_owned(),
-            relation_name: None,
-            checksum: Checksum { name: "none".to_owned(), checksum: String::new() },
-            config: NodeConfig::default(),
-            unrendered_config: JsonMap::new(),
-            config_call_dict: JsonMap::new(),
-            description: String::new(),
-            columns: IndexMap::new(),
-            patch_path: None,
             raw_code: sql.to_owned(),
-            raw_code_line: 1,
-            refs: Vec::new(),
-            sources: Vec::new(),
-            depends_on: DependsOn::default(),
-            doc_blocks: Vec::new(),
-            model: None,
-            test: None,
-            hook_index: None,
-            tags: Vec::new(),
+            ..Node::new(id.clone(), name, resource_type)
         };
         self.nodes.entry(id).or_insert(node)
     }
