@@ -243,7 +243,8 @@ def ask_oracle(job: dict) -> dict:
     oracle.stdin.write(json.dumps({**job, "answer": str(answer)}) + "\n")
     oracle.stdin.flush()
     if oracle.stdout.readline() != "done\n":
-        raise RuntimeError(f"the oracle ended with {oracle.wait()}")
+        oracle.kill()
+        raise RuntimeError("the oracle ended before it answered")
     found = json.loads(answer.read_text())
     if "error" in found:
         raise RuntimeError(found["error"])
