@@ -1,4 +1,5 @@
 //! The DuckDB warehouse over the real library.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The PostgreSQL warehouse over a real server.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
