@@ -1,24 +1,24 @@
-//! The cluster in one process: the leader, one worker and the session between them, as on a fleet, over channels.
+//! The cluster in one process: the leader, one worker and the session between them, as on a fleet, without threads between.
 //!
 //! ```text
-//!   leader ══ session over channels ══ worker ── slots ── warehouse
+//!   leader ══ session ══ worker ── slots ── warehouse
 //! ```
+//!
+//! Invariant: at most one end of the session waits for the other: the leader for the worker, never the worker for the leader.
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use common::session::WorkerMessage;
 use common::{RunId, WorkerId};
-use scheduler::local::{self, Handle};
+use scheduler::local::{self, Handle, Uplink};
+use worker::session::{Outbox, Refusal};
 use worker::warehouse::Warehouse;
 use worker::{Run, Runs};
-
-/// Messages of the worker that wait for the leader.
-const OUTBOX_MAX: usize = 1_024;
 
 /// Leader and worker of this process.
 pub struct Local {
@@ -65,30 +65,23 @@ impl Local {
 
     /// Opens the session between worker and leader.
     pub fn join(&self) -> Result<()> {
-        let (to_leader, mut from_leader) = self.leader.connect_worker()?;
-        let (outbox, messages) = sync_channel::<WorkerMessage>(OUTBOX_MAX);
-        spawn("to-leader", move || {
-            while let Ok(message) = messages.recv() {
-                if to_leader.blocking_send(message).is_err() {
-                    return;
-                }
-            }
-        })?;
         let worker = self.worker.clone();
-        spawn("from-leader", move || {
-            while let Some(message) = from_leader.blocking_recv() {
-                worker.deliver(message);
-            }
+        let uplink = self.leader.attach(move |message| {
+            worker.deliver(message);
+            true
         })?;
-        self.worker.connect(outbox);
+        self.worker.connect(ToLeader(uplink));
         Ok(())
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .with_context(|| format!("cannot start thread {name}"))?;
-    Ok(())
+struct ToLeader(Uplink);
+
+impl Outbox for ToLeader {
+    fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal> {
+        self.0.try_send(message).map_err(|error| match error {
+            TrySendError::Full(()) => Refusal::Full,
+            TrySendError::Disconnected(()) => Refusal::Closed,
+        })
+    }
 }

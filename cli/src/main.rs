@@ -106,7 +106,9 @@ fn vars(text: Option<&str>) -> Result<JsonMap, Vec<Diagnostic>> {
     let source = dbt::yaml::Source::new("--vars".to_owned(), text);
     let root = dbt::yaml::load(&source, &mut diagnostics);
     match root.map(|root| root.to_json()) {
-        _ if !diagnostics.is_empty() => Err(diagnostics),
+        _ if !diagnostics.is_empty() => {
+            Err(diagnostics.into_iter().map(|finding| Diagnostic { code: Code::VarsInvalid, ..finding }).collect())
+        }
         None | Some(common::Json::Null) => Ok(JsonMap::new()),
         Some(common::Json::Object(vars)) => Ok(vars),
         Some(_) => Err(vec![

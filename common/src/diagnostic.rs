@@ -182,15 +182,13 @@ impl fmt::Display for Diagnostic {
                 }
             }
             if let Some(line) = &location.source_line {
+                let (line, column) = excerpt(line, location.column as usize);
                 let number = location.line.to_string();
                 let pad = " ".repeat(number.len());
                 write!(f, "\n {pad} |\n {number} | {line}")?;
-                if location.column > 0 {
-                    let indent: String = line
-                        .chars()
-                        .take(location.column as usize - 1)
-                        .map(|c| if c == '\t' { '\t' } else { ' ' })
-                        .collect();
+                if column > 0 {
+                    let indent: String =
+                        line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                     write!(f, "\n {pad} | {indent}^")?;
                 }
             }
@@ -202,9 +200,35 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The part of a line around its column, and where the column is in that part: generated files have lines of megabytes.
+fn excerpt(line: &str, column: usize) -> (std::borrow::Cow<'_, str>, usize) {
+    const CHARS_MAX: usize = 200;
+    const CHARS_BEFORE: usize = 80;
+    if line.len() <= CHARS_MAX {
+        return (line.into(), column);
+    }
+    let skipped = column.saturating_sub(CHARS_BEFORE + 1);
+    let mut rest = line.chars().skip(skipped);
+    let part: String = rest.by_ref().take(CHARS_MAX).collect();
+    let (before, after) = (if skipped > 0 { "…" } else { "" }, if rest.next().is_some() { "…" } else { "" });
+    let shift = if skipped > 0 { skipped - 1 } else { 0 };
+    (format!("{before}{part}{after}").into(), column.saturating_sub(shift))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_shown_around_the_column() {
+        let text = format!("{}^{}", "a".repeat(1_000), "b".repeat(1_000));
+        let shown =
+            Diagnostic::error(Code::JinjaSyntax, "odd").at(Location::in_text("m.sql", &text, 1, 1_001)).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        let (line, marker) = (lines[3], lines[4]);
+        assert_eq!(line, format!(" 1 | …{}^{}…", "a".repeat(80), "b".repeat(119)));
+        assert_eq!(line.chars().position(|c| c == '^'), marker.chars().position(|c| c == '^'));
+    }
 
     #[test]
     fn shows_code_place_line_and_hint() {

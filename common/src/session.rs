@@ -9,7 +9,8 @@ use crate::{Epoch, NodeId, RunId, WorkerId};
 /// From the worker to the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum WorkerMessage {
-    /// First on every session; names what still runs from an earlier one.
+    /// First on every session; names what the worker holds from an earlier one: what waits or runs, and what has ended without
+    /// the leader acknowledging it. `slots` is how many attempts it takes at once, those that wait included.
     Hello {
         worker: WorkerId,
         slots: u32,

@@ -28,6 +28,9 @@ use crate::warehouse::Warehouse;
 /// Messages that wait for the session thread.
 const INBOX_MAX: usize = 1_024;
 
+/// Attempts offered for each slot: while one runs, the next is here already, so that no slot waits for the leader's commit.
+const OFFERED_PER_SLOT: u32 = 2;
+
 /// How soon to interrupt again an attempt that was canceled and still runs: an interruption that arrives between two statements
 /// is lost.
 const INSIST_AFTER: Duration = Duration::from_millis(50);
@@ -55,10 +58,33 @@ pub struct Join {
     thread: JoinHandle<()>,
 }
 
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The leader is behind; later there will be room.
+    Full,
+    /// The session is over.
+    Closed,
+}
+
+/// The worker's way to the leader. It must never wait for the leader, who may be waiting for this worker.
+pub trait Outbox: Send {
+    fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal>;
+}
+
+impl Outbox for SyncSender<WorkerMessage> {
+    fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal> {
+        self.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Full,
+            TrySendError::Disconnected(_) => Refusal::Closed,
+        })
+    }
+}
+
 /// Everything the session thread reacts to.
 pub(crate) enum Input {
     /// A session with a leader begins; it hears everything from here on.
-    Connect(SyncSender<WorkerMessage>),
+    Connect(Box<dyn Outbox>),
     Leader(LeaderMessage),
     Slot(Event),
     CancelAll,
@@ -69,7 +95,7 @@ type Key = (RunId, NodeId, Epoch);
 
 struct Session {
     config: Config,
-    outbox: Option<SyncSender<WorkerMessage>>,
+    outbox: Option<Box<dyn Outbox>>,
     slots: Slots,
     waiting: VecDeque<Assignment>,
     running: BTreeMap<Key, (Assignment, Cancellation)>,
@@ -103,8 +129,8 @@ pub fn start(config: Config) -> std::io::Result<(Handle, Join)> {
 impl Handle {
     /// Begins a session: the worker greets over `outbox` and reports there. Replaces an earlier session; what it had not
     /// acknowledged is sent again.
-    pub fn connect(&self, outbox: SyncSender<WorkerMessage>) {
-        self.send(Input::Connect(outbox));
+    pub fn connect(&self, outbox: impl Outbox + 'static) {
+        self.send(Input::Connect(Box::new(outbox)));
     }
 
     /// A message of the leader. Blocks while the worker is behind; does nothing once the worker has stopped.
@@ -179,18 +205,26 @@ impl Session {
         }
     }
 
-    fn greet(&mut self, outbox: SyncSender<WorkerMessage>) {
+    fn greet(&mut self, outbox: Box<dyn Outbox>) {
         self.outbox = Some(outbox);
         let running = self.running.values().map(|(assignment, _)| assignment);
+        let ended = self.reports.values().map(|unacknowledged| {
+            let TaskReport { run, node, attempt, epoch, .. } = unacknowledged.report.as_ref();
+            Assignment { run: *run, node: node.clone(), attempt: *attempt, epoch: *epoch }
+        });
         let hello = WorkerMessage::Hello {
             worker: self.config.worker.clone(),
-            slots: self.config.slots,
-            running: running.chain(&self.waiting).cloned().collect(),
+            slots: self.offered(),
+            running: running.chain(&self.waiting).cloned().chain(ended).collect(),
         };
         self.tell(hello);
         for unacknowledged in self.reports.values_mut() {
             unacknowledged.sent_at = None;
         }
+    }
+
+    fn offered(&self) -> u32 {
+        self.config.slots.saturating_mul(OFFERED_PER_SLOT)
     }
 
     fn assign(&mut self, assignment: Assignment) {
@@ -201,8 +235,8 @@ impl Session {
         if known {
             return;
         }
-        // A leader assigns to free slots only. One that is ahead by a report or two is waited for; more is refused, not hoarded.
-        if self.draining || self.waiting.len() >= self.config.slots as usize {
+        // A leader assigns no more than was offered; what goes beyond is refused, not hoarded.
+        if self.draining || self.waiting.len() >= self.offered() as usize {
             let message = if self.draining { "the worker is leaving" } else { "the worker has no free slot" };
             self.keep(Box::new(refused(&assignment, FailureKind::WorkerLost, Code::WorkerLost, message)));
         } else {
@@ -243,11 +277,11 @@ impl Session {
     }
 
     fn send_reports(&mut self) {
-        let Some(outbox) = &self.outbox else { return };
+        let Some(outbox) = &mut self.outbox else { return };
         let now = Instant::now();
         for unacknowledged in self.reports.values_mut() {
             let due = unacknowledged.sent_at.is_none_or(|at| now.duration_since(at) >= self.config.resend_after);
-            if due && outbox.try_send(WorkerMessage::Report(unacknowledged.report.clone())).is_ok() {
+            if due && outbox.offer(WorkerMessage::Report(unacknowledged.report.clone())).is_ok() {
                 unacknowledged.sent_at = Some(now);
             }
         }
@@ -255,8 +289,8 @@ impl Session {
 
     /// Sends what may get lost: heartbeats are followed by others, a start is only for the eye.
     fn tell(&mut self, message: WorkerMessage) {
-        if let Some(outbox) = &self.outbox
-            && let Err(TrySendError::Disconnected(_)) = outbox.try_send(message)
+        if let Some(outbox) = &mut self.outbox
+            && outbox.offer(message) == Err(Refusal::Closed)
         {
             self.outbox = None;
         }

@@ -7,6 +7,7 @@ mod lines;
 mod outcome;
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use common::diagnostic::Code;
 use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
-use common::{Manifest, NodeId, RequestId, RunId};
+use common::{Diagnostic, Manifest, NodeId, RequestId, RunId};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
 use scheduler::local::{RunView, Submission};
@@ -154,10 +155,10 @@ impl<'a> Driver<'a> {
                 .map_err(|error| refuse_local(call, &error))?;
         let id = request.resume.as_ref().map_or_else(|| RunId(uuid::Uuid::now_v7()), |resume| resume.run);
         let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
-        let adapter = connect(call, self.warehouse.as_ref())?;
+        let adapter = connect(call, self.opened, self.warehouse.as_ref())?;
         if self.is_announced && !hooks::hooks(self.manifest, When::Start).is_empty() {
             worker::execute::create_schemas(&run, &request.selected, &adapter)
-                .map_err(|error| refuse_warehouse(call, error))?;
+                .map_err(|error| refuse_warehouse(call, self.opened, error))?;
         }
         let may_go_on = !self.is_announced
             || hooks::run(When::Start, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
@@ -257,7 +258,7 @@ impl Probe {
         call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });
         call.console.emit(&Event::Blank);
         let warehouse = open_warehouse(call, opened)?;
-        let adapter = connect(call, warehouse.as_ref())?;
+        let adapter = connect(call, opened, warehouse.as_ref())?;
         let request = Request { options: options(verb, call, false, false, false), selected: Vec::new(), resume: None };
         let run = Arc::new(worker_run(call, opened, manifest, &request, None));
         Ok(Self { run, adapter })
@@ -289,17 +290,34 @@ fn retry_policy(connection: &common::target::Connection) -> RetryPolicy {
 }
 
 fn open_warehouse(call: &Call, opened: &Opened) -> Result<Arc<dyn Warehouse>, Refused> {
-    let origin = origin(&opened.root.join(STATE_DIR)).map_err(|error| call.refuse_with(Code::Io, &error))?;
-    worker::warehouse::open(&opened.connection, &origin).map_err(|error| refuse_warehouse(call, error))
+    let state_dir = opened.root.join(STATE_DIR);
+    let origin = origin(&state_dir).map_err(|error| {
+        let message = format!("{}: {error}", state_dir.join("origin").display());
+        match error.kind() {
+            ErrorKind::InvalidData => call.refuse(state_corrupt(message)),
+            _ => call.refuse_with(Code::Io, &message),
+        }
+    })?;
+    worker::warehouse::open(&opened.connection, &origin).map_err(|error| refuse_warehouse(call, opened, error))
 }
 
-fn connect(call: &Call, warehouse: &dyn Warehouse) -> Result<Adapter, Refused> {
-    let connection = warehouse.connect().map_err(|error| refuse_warehouse(call, error))?;
+fn connect(call: &Call, opened: &Opened, warehouse: &dyn Warehouse) -> Result<Adapter, Refused> {
+    let connection = warehouse.connect().map_err(|error| refuse_warehouse(call, opened, error))?;
     Ok(Adapter::new(warehouse.adapter_type(), connection))
 }
 
-fn refuse_warehouse(call: &Call, error: worker::warehouse::Error) -> Refused {
-    call.refuse(common::Diagnostic::error(error.code, error.message))
+fn refuse_warehouse(call: &Call, opened: &Opened, error: worker::warehouse::Error) -> Refused {
+    let diagnostic = Diagnostic::error(error.code, error.message);
+    let setting =
+        |key: &str| opened.connection.get(key).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+    call.refuse(match setting("host").filter(|_| error.code == Code::WarehouseUnavailable) {
+        Some(host) => {
+            let port = setting("port").map(|port| format!(", port {port}")).unwrap_or_default();
+            let target = &opened.target.name;
+            diagnostic.hint(format!("target '{target}' of the profile names the host {host}{port}"))
+        }
+        None => diagnostic,
+    })
 }
 
 fn worker_run(
@@ -323,10 +341,15 @@ fn worker_run(
 fn refuse_local(call: &Call, error: &anyhow::Error) -> Refused {
     let code = match error.downcast_ref::<scheduler::local::Error>() {
         Some(error) if error.is_locked() => Code::StateLocked,
-        Some(error) if error.is_corrupt() => Code::StateCorrupt,
+        Some(error) if error.is_corrupt() => return call.refuse(state_corrupt(format!("{error:#}"))),
         _ => Code::Io,
     };
     call.refuse_with(code, &format!("{error:#}"))
+}
+
+fn state_corrupt(message: String) -> Diagnostic {
+    Diagnostic::error(Code::StateCorrupt, message)
+        .hint(format!("move the folder {STATE_DIR} away to begin anew; what the warehouse holds stays as it is"))
 }
 
 /// As the console names it: relative to the project where it lies inside.
@@ -340,7 +363,7 @@ fn origin(state_dir: &std::path::Path) -> std::io::Result<String> {
     let file = state_dir.join("origin");
     match std::fs::read_to_string(&file) {
         Ok(origin) => Ok(origin.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             std::fs::create_dir_all(state_dir)?;
             let origin = uuid::Uuid::now_v7().to_string();
             let partial = state_dir.join("origin.partial");

@@ -7,6 +7,9 @@ use common::manifest::Node;
 use super::rendering::Shared;
 use crate::jinja::error::{Error as JinjaError, ErrorKind, Span};
 
+/// Callers that a hint names; recursion has as many as its budget allows.
+const CALLERS_SHOWN: usize = 8;
+
 /// A template failed. The diagnostic names the file and line; a refusal of the warehouse keeps its type.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", diagnostic.message)]
@@ -42,16 +45,19 @@ impl Places<'_> {
         if let Some(location) = self.location(error.template.as_deref(), error.span.as_ref()) {
             diagnostic = diagnostic.at(location);
         }
+        let more = error.trace.len().saturating_sub(CALLERS_SHOWN);
         let callers: Vec<String> = error
             .trace
             .iter()
+            .take(CALLERS_SHOWN)
             .map(|(name, span)| match self.location(Some(name), Some(span)) {
                 Some(place) if place.line > 0 => format!("{name} ({}:{})", place.file, place.line),
                 _ => name.to_string(),
             })
             .collect();
         if !callers.is_empty() {
-            diagnostic = diagnostic.hint(format!("called by {}", callers.join(", called by ")));
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            diagnostic = diagnostic.hint(format!("called by {}{more}", callers.join(", called by ")));
         }
         Error { diagnostic: Box::new(diagnostic), warehouse: error.source }
     }

@@ -33,6 +33,16 @@ impl Error {
     pub fn is_corrupt(&self) -> bool {
         use store::Error as E;
         let Self::Store(error) = self else { return false };
-        matches!(**error, E::CorruptEntry { .. } | E::EntriesLost { .. } | E::CorruptSnapshot { .. })
+        let damage = |source: &sled::Error| match source {
+            sled::Error::Corruption { .. } | sled::Error::Unsupported(_) | sled::Error::ReportableBug(_) => true,
+            sled::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+            sled::Error::CollectionNotFound(_) => false,
+        };
+        match &**error {
+            E::CorruptEntry { .. } | E::EntriesLost { .. } | E::CorruptSnapshot { .. } | E::TooNew { .. } => true,
+            E::Sled { source, .. } => damage(source),
+            E::Io { source, .. } => source.kind() == std::io::ErrorKind::InvalidData,
+            _ => false,
+        }
     }
 }

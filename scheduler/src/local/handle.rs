@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -49,6 +49,14 @@ impl Uplink {
     /// Waits while the leader is behind.
     pub fn send(&self, message: WorkerMessage) -> Result<(), Error> {
         self.inbox.send(Input::Message(self.session, message)).map_err(|_| Error::Stopped)
+    }
+
+    /// `Full` while the leader is behind, `Disconnected` once it has stopped.
+    pub fn try_send(&self, message: WorkerMessage) -> Result<(), TrySendError<()>> {
+        self.inbox.try_send(Input::Message(self.session, message)).map_err(|error| match error {
+            TrySendError::Full(_) => TrySendError::Full(()),
+            TrySendError::Disconnected(_) => TrySendError::Disconnected(()),
+        })
     }
 }
 

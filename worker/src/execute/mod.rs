@@ -1,9 +1,9 @@
 //! Runs one attempt: compiles the node, builds it, publishes it, and tells how it went.
 //!
 //! ```text
-//! published already? ── yes ─▶ adopt
-//!        │ no
-//! compile ─▶ look up ─▶ plan (pure) ─▶ staging ─▶ publication ─▶ cleanup
+//! compile ─▶ take the fence ─▶ published already? ── yes ─▶ adopt
+//!                                     │ no
+//!                                     └▶ look up ─▶ plan (pure) ─▶ staging ─▶ publication ─▶ cleanup
 //! ```
 //!
 //! Invariants: whatever happens, a report comes back; nothing stays open on the connection; only the publication changes what

@@ -7,7 +7,7 @@ use common::task::NodeStatus;
 use dbt::compile::Session;
 
 use super::overrides::ProjectMacros;
-use super::publish::unexpected;
+use super::publish::{Approach, unexpected};
 use super::{Attempt, hook};
 use crate::failure::Result;
 use crate::materialize::{
@@ -34,10 +34,9 @@ impl Attempt<'_> {
             self.result.status = NodeStatus::NoOp;
             return Ok(());
         }
-        if self.adopt()? {
+        let Approach::Open { existing } = self.approach(&target)? else {
             return self.run_outside(session, &node.config.post_hook);
-        }
-        let existing = self.approach(&target)?;
+        };
         request.existing = existing.as_ref();
         let shape = Shape::of(&request)?;
 

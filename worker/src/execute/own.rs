@@ -11,6 +11,7 @@ use common::table::Response;
 use dbt::compile::Session;
 
 use super::Attempt;
+use super::publish::Approach;
 use super::test::{Count, stored_as};
 use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
@@ -29,10 +30,10 @@ impl Attempt<'_> {
         let counts = self.node.resource_type == ResourceType::Test;
         let publishes = !counts || stored_as(self.node, self.run.options.store_failures)?.is_some();
         if publishes {
-            if !counts && self.adopt()? {
+            let approach = self.approach(&target)?;
+            if !counts && matches!(approach, Approach::Published) {
                 return Ok(());
             }
-            self.approach(&target)?;
         }
         let main = self.run_macro(session)?;
         let response = Response {

@@ -11,9 +11,18 @@ use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
 use crate::warehouse::{Publication, Statement};
 
+/// What an attempt finds in its node's place.
+pub(super) enum Approach {
+    /// An earlier attempt of this run did the work.
+    Published,
+    Open {
+        existing: Option<Relation>,
+    },
+}
+
 impl Attempt<'_> {
     /// An attempt after a lost one may find its work done: then the result in the publish log is this attempt's, too.
-    pub(super) fn adopt(&mut self) -> Result<bool> {
+    fn adopt(&mut self) -> Result<bool> {
         if !self.follows_another() {
             return Ok(false);
         }
@@ -25,13 +34,17 @@ impl Attempt<'_> {
         Ok(found)
     }
 
-    /// Makes the schema, finds what stands in the node's place and takes its fence.
-    pub(super) fn approach(&self, target: &Relation) -> Result<Option<Relation>> {
-        let mut connection = self.adapter.connection()?;
-        self.run.ensure_schema(connection.as_mut(), target)?;
-        let existing = self.run.existing(connection.as_mut(), target, self.follows_another())?;
-        connection.claim(target, self.assignment.epoch)?;
-        Ok(existing)
+    /// Makes the schema, takes the node's fence, and finds what stands in its place. The publish log is read behind the fence:
+    /// before it, an earlier attempt could still publish.
+    pub(super) fn approach(&mut self, target: &Relation) -> Result<Approach> {
+        let follows_another = self.follows_another();
+        let existing = {
+            let mut connection = self.adapter.connection()?;
+            self.run.ensure_schema(connection.as_mut(), target)?;
+            connection.claim(target, self.assignment.epoch)?;
+            self.run.existing(connection.as_mut(), target, follows_another)?
+        };
+        Ok(if self.adopt()? { Approach::Published } else { Approach::Open { existing } })
     }
 
     /// Runs a plan to its end, the hooks after the build included.

@@ -6,6 +6,7 @@ use common::relation::RelationType;
 use common::target::AdapterType;
 use dbt::compile::Session;
 
+use super::publish::Approach;
 use super::{Attempt, hook};
 use crate::failure::Result;
 use crate::materialize::seed::{Load, Seeding, plan, rows_into};
@@ -16,13 +17,12 @@ impl Attempt<'_> {
     pub(super) fn seed(&mut self, session: &mut Session<'_>) -> Result<()> {
         let node = self.node;
         let target = node.relation(self.run.manifest().quoting);
-        if self.adopt()? {
-            return self.run_outside(session, &node.config.post_hook);
-        }
         let path = self.seed_path();
         let options = Options::of(node);
         let file = File::read(&path, &node.original_file_path, &options)?;
-        let existing = self.approach(&target)?;
+        let Approach::Open { existing } = self.approach(&target)? else {
+            return self.run_outside(session, &node.config.post_hook);
+        };
         let request = Request {
             node,
             target: &target,

@@ -10,7 +10,7 @@ use dbt::compile::{Session, values};
 use dbt::jinja::value::Value;
 
 use super::Attempt;
-use super::publish::unexpected;
+use super::publish::{Approach, unexpected};
 use crate::failure::{Failure, Heading, Result};
 use crate::materialize::{Request, table, view};
 
@@ -42,9 +42,7 @@ impl Attempt<'_> {
         let counted = match stored_as(self.node, self.run.options.store_failures)? {
             Some(kind) => {
                 let target = self.node.relation(self.run.manifest().quoting);
-                if !self.adopt()? {
-                    self.store(session, &failing_rows, kind)?;
-                }
+                self.store(session, &failing_rows, kind)?;
                 self.result.relation_name = Some(target.render());
                 format!("select *\nfrom {target}")
             }
@@ -91,7 +89,7 @@ impl Attempt<'_> {
     /// Keeps the failing rows for people to look at.
     fn store(&mut self, session: &mut Session<'_>, sql: &str, kind: RelationType) -> Result<()> {
         let target = self.node.relation(self.run.manifest().quoting);
-        let existing = self.approach(&target)?;
+        let Approach::Open { existing } = self.approach(&target)? else { return Ok(()) };
         let request = Request {
             node: self.node,
             target: &target,

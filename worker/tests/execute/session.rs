@@ -110,7 +110,7 @@ fn canceling_interrupts_the_sql_in_flight() {
 #[test]
 fn greets_runs_reports_and_leaves() {
     let leader = Leader::start(LONG);
-    let hello = WorkerMessage::Hello { worker: WorkerId("w".into()), slots: 2, running: Vec::new() };
+    let hello = WorkerMessage::Hello { worker: WorkerId("w".into()), slots: 4, running: Vec::new() };
     assert_eq!(leader.next(), hello);
     let mut expected = BTreeMap::new();
     for id in ["seed.p.a", "seed.p.b", "seed.p.c"] {
@@ -147,12 +147,13 @@ fn a_report_is_sent_again_until_it_is_acknowledged() {
 fn a_new_session_hears_of_everything_unacknowledged() {
     let leader = Leader::start(LONG);
     leader.next();
-    leader.assign("seed.p.a");
+    let assignment = leader.assign("seed.p.a");
     let report = leader.report();
     let (outbox, messages) = sync_channel(64);
     leader.worker.connect(outbox);
     let leader = Leader { messages, ..leader };
-    assert!(matches!(leader.next(), WorkerMessage::Hello { .. }));
+    let hello = WorkerMessage::Hello { worker: WorkerId("w".into()), slots: 4, running: vec![assignment] };
+    assert_eq!(leader.next(), hello);
     assert_eq!(leader.report(), report);
 }
 

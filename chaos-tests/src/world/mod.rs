@@ -1,0 +1,186 @@
+//! Everything together: random steps with faults, then healing, then convergence; invariants after every step.
+
+mod fleet;
+mod judgement;
+mod leading;
+mod orders;
+mod rest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use common::task::TaskOutcome;
+use common::{Epoch, NodeId, RunId, Timestamp};
+use scheduler::leader::{Leader, Policy};
+use scheduler::state::RunOutcome;
+use scheduler::state::invariants::Watch;
+
+use crate::client::Client;
+use crate::dice::Dice;
+use crate::disk::Disk;
+use crate::network::Network;
+use crate::planted::Planted;
+use crate::warehouse::Warehouse;
+use crate::worker::{Trouble, Worker};
+
+/// Random steps before healing.
+const STEPS: usize = 220;
+/// Rounds in which a healed world must come to rest.
+const ROUNDS_MAX: usize = 600;
+const REQUESTS_MAX: usize = 4;
+const LEASE: Duration = Duration::from_millis(100);
+/// Lines of history shown with a violation.
+const TOLD_MAX: usize = 60;
+const LINE_MAX: usize = 240;
+
+/// What a simulation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Of the state and of everything that happened on the way: equal for equal seeds.
+    pub fingerprint: u64,
+    pub entries: u64,
+    pub crashes: usize,
+    pub runs: usize,
+    pub publications: usize,
+}
+
+/// An invariant did not hold.
+#[derive(Clone, Debug)]
+pub struct Violated {
+    pub seed: u64,
+    pub what: String,
+    pub history: Vec<String>,
+}
+
+impl fmt::Display for Violated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {}", self.seed, self.what)?;
+        self.history.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+/// Plays one seed to its end.
+pub fn simulate(seed: u64, planted: Option<Planted>) -> Result<Report, Violated> {
+    let mut world = World::new(seed, planted);
+    match world.play() {
+        Ok(()) => Ok(world.report()),
+        Err(what) => Err(Violated { seed, what, history: world.history }),
+    }
+}
+
+pub struct World {
+    dice: Dice,
+    planted: Option<Planted>,
+    now: Timestamp,
+    policy: Policy,
+    leader: Option<Leader>,
+    disk: Disk,
+    network: Network,
+    warehouse: Warehouse,
+    workers: Vec<Worker>,
+    born: usize,
+    client: Client,
+    trouble: Trouble,
+    /// Nodes whose SQL is wrong.
+    broken: BTreeSet<NodeId>,
+    /// How each attempt ended, as its worker told it.
+    told_outcomes: BTreeMap<(RunId, NodeId, Epoch), TaskOutcome>,
+    watch: Watch,
+    /// Index and digest of the state when something was last answered.
+    answered: (u64, u64),
+    finished: BTreeMap<RunId, RunOutcome>,
+    crashes: usize,
+    history: Vec<String>,
+    told: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, planted: Option<Planted>) -> Self {
+        let mut dice = Dice::new(seed);
+        let policy = Policy { lease: LEASE, lose_on_disconnect: dice.percent(50), runs_kept: 100 };
+        let trouble = Trouble { transient: dice.below(12), unknown_commit: dice.below(30) };
+        let broken = (0..8).filter(|_| dice.percent(6)).map(|index| NodeId::new(format!("model.sim.n{index}")));
+        let broken = broken.collect();
+        let mut world = Self {
+            dice,
+            planted,
+            now: Timestamp(1_000_000),
+            policy,
+            leader: None,
+            disk: Disk::default(),
+            network: Network::default(),
+            warehouse: Warehouse::default(),
+            workers: Vec::new(),
+            born: 0,
+            client: Client::default(),
+            trouble,
+            broken,
+            told_outcomes: BTreeMap::new(),
+            watch: Watch::default(),
+            answered: (0, 0),
+            finished: BTreeMap::new(),
+            crashes: 0,
+            history: Vec::new(),
+            told: 0,
+        };
+        for _ in 0..1 + world.dice.below(3) {
+            world.hire();
+        }
+        world
+    }
+
+    fn play(&mut self) -> Result<(), String> {
+        for _ in 0..STEPS {
+            self.now = self.now.plus(Duration::from_millis(1));
+            self.step()?;
+        }
+        self.heal();
+        self.converge()?;
+        self.retry_everything()?;
+        self.converge()?;
+        self.check_the_end()
+    }
+
+    fn report(&self) -> Report {
+        let digest = self.leader.as_ref().map_or(0, |leader| leader.state().digest());
+        Report {
+            fingerprint: digest ^ self.told,
+            entries: self.disk.last_index(),
+            crashes: self.crashes,
+            runs: self.client.len(),
+            publications: self.warehouse.publications().count(),
+        }
+    }
+
+    fn tell(&mut self, line: impl FnOnce() -> String) {
+        let mut line = line();
+        for byte in line.bytes() {
+            self.told = (self.told ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if self.history.len() == TOLD_MAX {
+            self.history.remove(0);
+        }
+        line.truncate(line.floor_char_boundary(LINE_MAX));
+        self.history.push(line);
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        match self.dice.below(100) {
+            0..=24 => self.deliver_to_leader(),
+            25..=44 => self.deliver_to_worker(),
+            45..=64 => return self.lead(true),
+            65..=82 => self.work(),
+            83..=86 => self.talk(),
+            87..=89 => self.ask(),
+            90..=92 => self.now = self.now.plus(Duration::from_millis(self.dice.below(50) as u64)),
+            93 => self.pause(),
+            94 => self.fire(),
+            95..=96 => self.cut(),
+            97 => self.order(),
+            98 => self.compact(),
+            _ => self.crash(),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! The real binary on small projects and real warehouses: what a user sees, and what is left when something dies.
+
+mod bad_input;
+mod console;
+mod crash;
+mod interrupt;
+mod support;
+mod tidy;
+mod verbs;
