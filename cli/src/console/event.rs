@@ -218,7 +218,7 @@ impl Event {
             Self::AdapterRegistered { adapter, version } => format!("Registered adapter: {adapter}={version}"),
             Self::FoundStats(stats) => format!("Found {stats}"),
             Self::Concurrency { threads, target } => {
-                format!("Concurrency: {} (target='{target}')", counted(*threads as usize, "thread"))
+                format!("Concurrency: {threads} threads (target='{target}')")
             }
             Self::Blank => String::new(),
             Self::Note(text) | Self::DebugNote(text) => text.clone(),

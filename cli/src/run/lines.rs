@@ -95,21 +95,32 @@ pub fn counts<'a>(manifest: &Manifest, ids: impl Iterator<Item = &'a NodeId>, ho
     }
     let spelled: Vec<String> = counts
         .into_iter()
-        .map(|(kind, count)| counted(count, if kind == "test" { "data test" } else { &kind }))
+        .map(|(kind, count)| if kind == "test" { tests(count) } else { counted(count, &kind) })
         .collect();
     spelled.join(", ")
 }
 
-/// `5 models, 5 data tests, 1 seed, 511 macros`: what the project has, as `Found` tells it.
+/// One is a test, more are data tests.
+fn tests(count: usize) -> String {
+    if count == 1 { counted(1, "test") } else { counted(count, "data test") }
+}
+
+/// `5 models, 1 seed, 5 data tests, 511 macros`: what the project has, as `Found` tells it: in the order in which dbt parses, that
+/// is, singular tests before seeds and generic ones behind them.
 pub fn found(manifest: &Manifest) -> String {
     let of_type = |resource_type| manifest.nodes.values().filter(|node| node.resource_type == resource_type).count();
+    let is_singular = |node: &Node| node.test.as_ref().is_some_and(|test| test.metadata.is_none());
+    let tests_first = manifest.nodes.values().any(is_singular);
+    let all_tests = of_type(ResourceType::Test);
+    let (before, behind) = if tests_first { (all_tests, 0) } else { (0, all_tests) };
     [
         (of_type(ResourceType::Model), "model"),
         (of_type(ResourceType::Snapshot), "snapshot"),
         (of_type(ResourceType::Analysis), "analysis"),
-        (of_type(ResourceType::Test), "data test"),
+        (before, "test"),
         (of_type(ResourceType::Seed), "seed"),
         (of_type(ResourceType::Operation), "operation"),
+        (behind, "test"),
         (manifest.sources.len(), "source"),
         (manifest.exposures.len(), "exposure"),
         (manifest.macros.len(), "macro"),
@@ -117,7 +128,7 @@ pub fn found(manifest: &Manifest) -> String {
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| counted(count, word))
+    .map(|(count, word)| if word == "test" { tests(count) } else { counted(count, word) })
     .collect::<Vec<_>>()
     .join(", ")
 }
