@@ -86,6 +86,12 @@ pub struct Global {
     /// The least severe lines to print
     #[arg(long, global = true, env = "DBT_LOG_LEVEL", value_enum, default_value = "info")]
     pub log_level: LogLevel,
+    /// The folder of dbt.log [default: logs, in the project's folder]
+    #[arg(long, global = true, env = "DBT_LOG_PATH", value_name = "DIR")]
+    pub log_path: Option<PathBuf>,
+    /// The least severe lines that dbt.log gets
+    #[arg(long, global = true, env = "DBT_LOG_LEVEL_FILE", value_enum, default_value = "debug")]
+    pub log_level_file: LogLevel,
     /// Print debug lines: what was reused, each statement, where time went
     #[arg(short, long, global = true, env = "DBT_DEBUG", overrides_with = "no_debug", value_parser = flag(), num_args = 0, default_missing_value = "true", default_value = "false", action = ArgAction::Set)]
     pub debug: bool,

@@ -6,10 +6,12 @@
 //! Invariant: the value of a `DBT_ENV_SECRET…` variable is on no line.
 
 mod event;
+mod log_file;
 mod secrets;
 mod style;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
@@ -22,6 +24,7 @@ use secrets::Secrets;
 
 use crate::args::{Global, LogFormat, LogLevel};
 use crate::progress::Progress;
+use log_file::LogFile;
 
 /// Where lines go and how they look. Cheap to clone; all clones write to the same place.
 #[derive(Clone)]
@@ -37,11 +40,18 @@ struct Inner {
     print: bool,
     invocation_id: String,
     secrets: Secrets,
+    log_level: LogLevel,
+    log: Option<Mutex<LogFile>>,
     progress: Mutex<Option<Progress>>,
 }
 
 impl Console {
-    pub fn new(global: &Global, invocation_id: String) -> Self {
+    /// With `log_dir`, every line is written into its `dbt.log` as well.
+    pub fn new(global: &Global, invocation_id: String, log_dir: Option<&Path>) -> Self {
+        let log = log_dir
+            .filter(|_| global.log_level_file != LogLevel::None)
+            .and_then(|dir| LogFile::open(dir, &invocation_id, Utc::now()).ok())
+            .map(Mutex::new);
         let level = match (global.quiet, global.debug) {
             (true, _) => LogLevel::Error,
             (false, true) => LogLevel::Debug,
@@ -64,6 +74,8 @@ impl Console {
                 print: global.print(),
                 invocation_id,
                 secrets: Secrets::of_environment(),
+                log_level: global.log_level_file,
+                log,
                 progress: Mutex::new(None),
             }),
         }
@@ -71,10 +83,15 @@ impl Console {
 
     /// Writes the line of an event, if its level is wanted.
     pub fn emit(&self, event: &Event) {
+        let now = Utc::now();
+        if let Some(log) = self.inner.log.as_ref().filter(|_| event.level() >= self.inner.log_level) {
+            let message = event.message(Style { colors: false }, self.inner.width);
+            let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            log.write(event.level_name(), &self.inner.secrets.conceal(&message), now);
+        }
         if event.level() < self.inner.level {
             return;
         }
-        let now = Utc::now();
         let message = event.message(self.inner.style, self.inner.width);
         let line = match self.inner.format {
             LogFormat::Json => self.json_line(event, &message, now),

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
     let cli = Cli::parse();
     let invocation_id = uuid::Uuid::new_v4().to_string();
-    let console = Console::new(&cli.global, invocation_id.clone());
+    let console = Console::new(&cli.global, invocation_id.clone(), project::log_dir(&cli.global).as_deref());
     console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });
     let exit = call(&cli, console, invocation_id, started_at)
         .and_then(|call| dispatch(&call, &cli.command))

@@ -44,12 +44,7 @@ pub struct Refused;
 impl Call {
     /// The folder with `dbt_project.yml`: the given one, or the nearest from here upwards.
     pub fn project_dir(&self) -> PathBuf {
-        if let Some(dir) = &self.global.project_dir {
-            return dir.canonicalize().unwrap_or_else(|_| dir.clone());
-        }
-        let current = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        let nearest = current.ancestors().find(|dir| dir.join(dbt::project::FILE_NAME).is_file()).map(Path::to_owned);
-        nearest.unwrap_or(current)
+        project_dir(&self.global)
     }
 
     pub fn profiles_dir(&self, project_dir: &Path) -> PathBuf {
@@ -163,6 +158,25 @@ impl Call {
     /// For failures of the world around us: a full disk, a locked file.
     pub fn refuse_with(&self, code: Code, error: &dyn std::fmt::Display) -> Refused {
         self.refuse(Diagnostic::error(code, error.to_string()))
+    }
+}
+
+fn project_dir(global: &Global) -> PathBuf {
+    if let Some(dir) = &global.project_dir {
+        return dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    }
+    let current = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let nearest = current.ancestors().find(|dir| dir.join(dbt::project::FILE_NAME).is_file()).map(Path::to_owned);
+    nearest.unwrap_or(current)
+}
+
+/// Where `dbt.log` goes; nowhere without a project, and nothing is said of a folder that cannot be written.
+pub fn log_dir(global: &Global) -> Option<PathBuf> {
+    let root = project_dir(global);
+    match &global.log_path {
+        // As dbt does, from the folder where the program was started.
+        Some(path) => Some(path.clone()),
+        None => root.join(dbt::project::FILE_NAME).is_file().then(|| root.join("logs")),
     }
 }
 

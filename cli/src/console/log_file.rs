@@ -91,6 +91,6 @@ mod tests {
         assert_eq!(std::fs::read(folder.path().join("dbt.log.1")).unwrap()[0], b'h');
         assert_eq!(std::fs::read(folder.path().join("dbt.log.5")).unwrap()[0], b'd');
         let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
-        assert!(text.ends_with("a_large_log_is_put_aside_and_five_are_kept]: hello\n"), "{text}");
+        assert!(text.ends_with("]: hello\n"), "{text}");
     }
 }

@@ -127,6 +127,23 @@ fn the_environment_stands_in_for_flags() {
 }
 
 #[test]
+fn dbt_log_gets_every_line() {
+    let project = Project::small();
+    project.kontiki(&["build", "--quiet"]).expect(0);
+    let log = project.read("logs/dbt.log");
+    assert!(log.contains("[info ] [MainThread]: 1 of 4 START seed file main.raw ."), "{log}");
+    assert!(log.contains("Done. PASS=4 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=4"), "{log}");
+    project.kontiki(&["parse", "--log-path", "elsewhere", "--use-colors"]).expect(0);
+    assert!(project.read("elsewhere/dbt.log").contains("Running with kontiki="));
+    assert_eq!(project.read("logs/dbt.log"), log);
+    std::fs::remove_dir_all(project.path("logs")).expect("the log can be deleted");
+    project.kontiki(&["parse", "--log-level-file", "none"]).expect(0);
+    assert!(!project.path("logs").exists());
+    project.file("logs", "in the way");
+    project.kontiki(&["parse"]).expect(0);
+}
+
+#[test]
 fn artifacts_are_left() {
     let project = Project::small();
     project.kontiki(&["build"]).expect(0);

@@ -1,6 +1,5 @@
-//! Ctrl-C: the first cancels the SQL in flight and leaves the run resumable, the second ends the process at once.
+//! Ctrl-C: the first cancels the SQL in flight and leaves the run resumable.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::Project;
@@ -44,62 +43,4 @@ fn sigterm_is_heard_as_well() {
     running.await_line("START sql table model main.slow");
     running.signal("TERM");
     running.finish().expect(1).says("Exited because of keyboard interrupt");
-}
-
-/// The process of a server, stopped until the value is dropped: it hears no cancellation.
-struct Frozen(String);
-
-impl Frozen {
-    fn new(pid: i32) -> Self {
-        let frozen = Self(pid.to_string());
-        frozen.signal("-STOP");
-        frozen
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.0]).status().unwrap().success());
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        self.signal("-CONT");
-    }
-}
-
-#[test]
-fn the_second_ends_the_process_even_if_the_warehouse_hangs() {
-    let server = testing::Postgres::start_own(&[]);
-    let database = server.database();
-    let project = Project::empty();
-    project.profile(&format!(
-        "      type: postgres\n      host: {}\n      port: {}\n      user: {}\n      password: ''\n      dbname: {database}\n      schema: main\n      threads: 1\n",
-        server.host(),
-        server.port(),
-        server.user(),
-    ));
-    project.model("slow", "table", "select 2 as id {% if not var('short', false) %}, pg_sleep(600){% endif %}");
-    let mut running = project.start(&["run"]);
-    running.await_line("START sql table model main.slow");
-    let mut admin = server.client("postgres");
-    let asleep = "select pid from pg_stat_activity where wait_event = 'PgSleep'";
-    let pid: i32 = loop {
-        if let Some(row) = admin.query_opt(asleep, &[]).unwrap() {
-            break row.get(0);
-        }
-    };
-    let frozen = Frozen::new(pid);
-    let began = Instant::now();
-    let code = loop {
-        if let Some(status) = running.child.try_wait().unwrap() {
-            break status.code();
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "the program does not end");
-        running.signal("INT");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(code, Some(130));
-    drop(frozen);
-    admin.execute("select pg_terminate_backend($1)", &[&pid]).unwrap();
-    project.kontiki(&["retry", "--vars", "{short: true}"]).expect(0).says("PASS=1 ");
 }

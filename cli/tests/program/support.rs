@@ -194,8 +194,12 @@ impl Project {
 
     /// Rows of a query on `db.duckdb`, each as its cells with `|` between.
     pub fn rows(&self, sql: &str) -> Vec<String> {
+        self.rows_of("db.duckdb", sql)
+    }
+
+    pub fn rows_of(&self, file: &str, sql: &str) -> Vec<String> {
         let settings = serde_json::json!({
-            "path": self.path("db.duckdb"), "library": testing::duckdb_library(),
+            "path": self.path(file), "library": testing::duckdb_library(),
         });
         let connection =
             Connection { adapter_type: AdapterType::Duckdb, settings: settings.as_object().unwrap().clone() };
