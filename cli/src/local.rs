@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use common::session::WorkerMessage;
+use common::session::{LeaderMessage, WorkerMessage};
 use common::{RunId, WorkerId};
 use scheduler::local::{self, Handle, Uplink};
 use worker::session::{Outbox, Refusal};
@@ -24,6 +24,7 @@ use worker::{Run, Runs};
 pub struct Local {
     pub leader: Handle,
     worker: worker::Handle,
+    worker_join: worker::session::Join,
     runs: Arc<Registry>,
 }
 
@@ -52,8 +53,8 @@ impl Local {
             warehouse,
             runs: Arc::clone(&runs) as Arc<dyn Runs>,
         };
-        let (worker, _join) = worker::start(config).context("cannot start the worker's threads")?;
-        Ok(Self { leader, worker, runs })
+        let (worker, worker_join) = worker::start(config).context("cannot start the worker's threads")?;
+        Ok(Self { leader, worker, worker_join, runs })
     }
 
     /// Makes a run known to the worker; must come before the run is submitted.
@@ -72,6 +73,14 @@ impl Local {
         })?;
         self.worker.connect(ToLeader(uplink));
         Ok(())
+    }
+
+    /// Stops the worker, then the leader, once runs are finished. The slots' connections are closed on return: an embedded warehouse
+    /// then writes its log into its file as soon as nobody else has it open, and need not replay it the next time.
+    pub fn close(self) {
+        self.worker.deliver(LeaderMessage::Drain);
+        self.worker_join.wait();
+        self.leader.shutdown();
     }
 }
 

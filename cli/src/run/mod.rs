@@ -170,7 +170,9 @@ impl<'a> Driver<'a> {
         if self.is_announced {
             hooks::run(When::End, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
         }
-        local.leader.shutdown();
+        // Templates' connection first, so that the slots' are the last.
+        drop((run, adapter));
+        local.close();
         Ok(self)
     }
 
