@@ -66,12 +66,11 @@ pub(super) fn list_relations(
 
 /// Without a schema (a temporary table), the name is looked up on the search path.
 pub(super) fn columns(connection: &mut PostgresConnection, relation: &Relation) -> Result<Vec<Column>, Error> {
-    let name: Vec<String> =
-        [&relation.schema, &relation.identifier].into_iter().flatten().map(|part| quote_identifier(part)).collect();
+    let name = Relation { database: None, ..relation.clone() }.render();
     let sql = format!(
         "select attname, format_type(atttypid, atttypmod) from pg_catalog.pg_attribute where attrelid = to_regclass({}) and \
          attnum > 0 and not attisdropped order by attnum",
-        quote_literal(&name.join("."))
+        quote_literal(&name)
     );
     let rows = connection.texts(&sql)?;
     Ok(rows

@@ -237,7 +237,8 @@ fn swap(connection: &mut PostgresConnection, staging: &Relation, target: &Relati
     let old = look(connection, target)?;
     let new = look(connection, staging)?;
     let new_kind = new.kind.as_deref().unwrap_or("r");
-    let name = quote_identifier(target.identifier.as_deref().unwrap_or_default());
+    // Quoted only where the relation is: an unquoted name folds to lower case.
+    let name = Relation { database: None, schema: None, ..target.clone() }.render();
     let rename_staging = format!("alter {} {} rename to {name}", object(new_kind), staging.render());
     let Some(old_kind) = &old.kind else {
         connection.script(&rename_staging)?;
@@ -249,7 +250,8 @@ fn swap(connection: &mut PostgresConnection, staging: &Relation, target: &Relati
         // A reader locks a view before what the view reads, so the farthest comes first.
         script.extend(old.views.iter().rev().map(dependents::View::lock));
         let aside_name = format!("{}__old", staging.identifier.as_deref().unwrap_or_default());
-        let aside = target.clone().with_identifier(&aside_name);
+        let mut aside = target.clone().with_identifier(&aside_name);
+        aside.quoting.identifier = true;
         script.push(format!(
             "alter {} {} rename to {}",
             object(old_kind),
