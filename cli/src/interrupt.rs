@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 
-type Action = Box<dyn Fn() + Send>;
+type Action = Box<dyn FnOnce() + Send>;
 
 /// What Ctrl-C and SIGTERM do.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct Interrupt {
     action: Arc<Mutex<Option<Action>>>,
 }
 
-/// dbt's shell convention for a process that a second Ctrl-C ended.
+/// 128 + SIGINT, as shells report a process that the signal ended.
 const EXIT_INTERRUPTED: i32 = 130;
 
 impl Interrupt {
@@ -23,19 +23,20 @@ impl Interrupt {
         let installed = interrupt.clone();
         ctrlc::set_handler(move || {
             if installed.flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(EXIT_INTERRUPTED);
+                exit_now();
             }
-            match installed.action.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-                Some(action) => action(),
+            match installed.action.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                // On a thread of its own: while it waits, a second Ctrl-C must still be heard.
+                Some(action) => drop(std::thread::spawn(action)),
                 // Nothing runs that would have to be left resumable.
-                None => std::process::exit(EXIT_INTERRUPTED),
+                None => exit_now(),
             }
         })?;
         Ok(interrupt)
     }
 
     /// From now on the first Ctrl-C calls `action` instead of ending the process.
-    pub fn on_first(&self, action: impl Fn() + Send + 'static) {
+    pub fn on_first(&self, action: impl FnOnce() + Send + 'static) {
         *self.action.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(action));
     }
 
@@ -47,4 +48,10 @@ impl Interrupt {
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.flag)
     }
+}
+
+/// Ends the process without running exit handlers: those of a library whose statement is in flight may wait for that statement.
+fn exit_now() -> ! {
+    // SAFETY: `_exit` takes no pointers, keeps nothing of the process alive and does not return.
+    unsafe { libc::_exit(EXIT_INTERRUPTED) }
 }
