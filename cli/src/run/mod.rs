@@ -5,6 +5,7 @@ mod exposures;
 mod hooks;
 mod lines;
 mod outcome;
+mod support;
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -71,6 +72,7 @@ pub fn run(
         write_results(call, opened, &Outcomes::default(), &options, 0.0)?;
         return Ok(Exit::Success);
     }
+    call.report(&support::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
     let driver = Driver::begin(call, opened, manifest, graph, true)?;
     let driver = driver.drive(request)?;
