@@ -125,9 +125,8 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
             for key in ignored & {"compiled_code", "message"}:
                 entry.pop(key, None)
             if entry.get("compiled_code"):
-                # Our built-in macros are not dbt's: their SQL has other empty lines.
-                lines = entry["compiled_code"].splitlines()
-                entry["compiled_code"] = "\n".join(line.rstrip() for line in lines if line.strip())
+                # Our built-in macros are not dbt's: their SQL says the same, laid out in other lines.
+                entry["compiled_code"] = " ".join(entry["compiled_code"].split())
     for name in step.get("survives", []):
         if name not in ours["relations"]:
             differences.append(f"relations.{name}: kontiki dropped it")
