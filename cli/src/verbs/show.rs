@@ -1,9 +1,8 @@
 //! `kontiki show`: the first rows of a node or of a query.
 
-use common::NodeId;
-use common::manifest::Node;
+use common::manifest::{Node, ResourceType};
 use common::table::{Datum, Table};
-use common::{Json, JsonMap};
+use common::{Json, JsonMap, Manifest, NodeId};
 use serde_json::json;
 
 use super::{inline, ready, select};
@@ -21,7 +20,10 @@ pub fn show(call: &Call, show: &Show) -> Result<Exit, Refused> {
     let is_inline = show.inline.is_some();
     let nodes: Vec<NodeId> = match &show.inline {
         Some(sql) => vec![inline(&mut ready, sql)],
-        None => select(call, &ready, &show.selection, common::run::Verb::Show)?,
+        None => {
+            let selected = select(call, &ready, &show.selection, common::run::Verb::Show)?;
+            selected.into_iter().filter(|id| is_asked_for(&ready.manifest, id, &show.selection.select)).collect()
+        }
     };
     if nodes.is_empty() {
         call.console.emit(&Event::NothingToDo);
@@ -41,6 +43,12 @@ pub fn show(call: &Call, show: &Show) -> Result<Exit, Refused> {
         }
     }
     Ok(exit)
+}
+
+/// Tests come along with what they test; only those that are named are shown.
+fn is_asked_for(manifest: &Manifest, id: &NodeId, select: &[String]) -> bool {
+    let Some(node) = manifest.nodes.get(id) else { return false };
+    node.resource_type != ResourceType::Test || select.iter().any(|selector| selector.contains(&node.name))
 }
 
 fn render(node: &Node, table: &Table, is_inline: bool, format: ShowFormat) -> String {
