@@ -1,0 +1,13 @@
+//! The gRPC API `kontiki.v1`: generated messages and services, and the conversions between them and the domain's types.
+//!
+//! Invariant: no other crate derives or interprets protobuf; what travels is converted here, at the edge, and what cannot be
+//! converted is refused with the name of the field.
+
+/// Messages, clients and servers as generated.
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
+pub mod v1 {
+    tonic::include_proto!("kontiki.v1");
+}
+
+/// The encoded `FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kontiki.v1.bin"));
