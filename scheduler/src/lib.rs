@@ -12,6 +12,7 @@
 pub mod leader;
 pub mod local;
 pub mod priority;
+pub mod replica;
 pub mod state;
 pub mod store;
 

@@ -1,0 +1,56 @@
+//! How a replica is set up.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::leader::Policy;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Holds identity, log, snapshot and blobs; made if missing. One process at a time.
+    pub directory: PathBuf,
+    /// Unique in the cluster and stable, such as `kontiki-0`.
+    pub name: String,
+    /// Host and port at which other replicas reach this one.
+    pub advertise: String,
+    /// Where to look for others: `host:port`, each of which may resolve to several addresses. It may name this replica.
+    pub peers: Vec<String>,
+    /// How many replicas make a fresh cluster. Counts only while there is none.
+    pub replicas: usize,
+    pub timings: Timings,
+    /// How the leader judges time.
+    pub policy: Policy,
+}
+
+impl Config {
+    /// A cluster of one at `advertise`.
+    pub fn new(directory: impl Into<PathBuf>, name: impl Into<String>, advertise: impl Into<String>) -> Self {
+        Self {
+            directory: directory.into(),
+            name: name.into(),
+            advertise: advertise.into(),
+            peers: Vec::new(),
+            replicas: 1,
+            timings: Timings::default(),
+            policy: Policy { lease: Duration::from_secs(10), lose_on_disconnect: false, runs_kept: 1_000 },
+        }
+    }
+}
+
+/// What decides how soon a dead leader is replaced. A follower waits for a random time between the two election timeouts.
+#[derive(Clone, Debug)]
+pub struct Timings {
+    pub heartbeat: Duration,
+    pub election_min: Duration,
+    pub election_max: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
+        }
+    }
+}
