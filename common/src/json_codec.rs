@@ -154,6 +154,33 @@ pub mod list {
     }
 }
 
+/// For an `Option<Vec<Json>>` field.
+pub mod option_list {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(items: &Option<Vec<Json>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let tagged = || items.as_ref().map(|items| items.iter().map(TaggedRef::from).collect::<Vec<_>>());
+        write(serializer, items, tagged)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Json>>, D::Error> {
+        read(deserializer, |items: Option<Vec<Tagged>>| items.map(|items| items.into_iter().map(Json::from).collect()))
+    }
+}
+
+/// For a `Vec<JsonMap>` field.
+pub mod maps {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(maps: &[JsonMap], serializer: S) -> Result<S::Ok, S::Error> {
+        write(serializer, &maps, || maps.iter().map(entries).collect::<Vec<_>>())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JsonMap>, D::Error> {
+        read(deserializer, |maps: Vec<Vec<(String, Tagged)>>| maps.into_iter().map(object).collect())
+    }
+}
+
 /// For an `IndexMap<String, Json>` field.
 pub mod index_map {
     use super::*;

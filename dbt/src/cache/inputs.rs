@@ -8,6 +8,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::environment::{self, Names};
+use super::{Sum, sum};
 use crate::files::{File, FileKind, ProjectFiles, Stamp};
 use crate::parse::ParseOptions;
 
@@ -15,11 +17,9 @@ use crate::parse::ParseOptions;
 /// one tick of the file system's clock.
 const STAMP_TRUSTED_AFTER_NS: i64 = 2_000_000_000;
 
-type Sum = [u8; 32];
-
 #[derive(Serialize, Deserialize, PartialEq)]
 pub struct Inputs {
-    /// Version of the program, settings of the projects, target, variables and flags.
+    /// Settings of the projects, target, variables and flags.
     settings: Sum,
     /// Of each environment variable that the project's templates name; `None` where it was not set.
     environment: BTreeMap<String, Option<Sum>>,
@@ -54,67 +54,63 @@ impl Inputs {
         }
         let env = &options.invocation.env;
         let environment = names.literal.into_iter().map(|name| {
-            let value = env.get(&name).map(|value| sum(value.as_bytes()));
+            let value = environment::value(env, &name);
             (name, value)
         });
         Some(Self {
             settings: settings(files, target, options),
             environment: environment.collect(),
-            whole_environment: names.computed.then(|| whole_environment(options)),
+            whole_environment: names.computed.then(|| environment::whole(env)),
             files: inputs,
         })
     }
 
-    /// What a parse now would find changed. `written_ns` is when these inputs were written.
-    pub fn compare<'f>(
+    /// Whether a parse now would find the same. `written_ns` is when these inputs were written.
+    pub fn compare(
         &self,
-        files: &'f ProjectFiles,
+        files: &ProjectFiles,
         target: &Target,
         options: &ParseOptions,
         written_ns: i64,
-    ) -> Changes<'f> {
+    ) -> Comparison {
         let env = &options.invocation.env;
         let is_same = self.settings == settings(files, target, options)
-            && self.environment.iter().all(|(name, value)| *value == env.get(name).map(|value| sum(value.as_bytes())))
-            && self.whole_environment.is_none_or(|whole| whole == whole_environment(options));
+            && self.environment.iter().all(|(name, value)| *value == environment::value(env, name))
+            && self.whole_environment.is_none_or(|whole| whole == environment::whole(env));
         let now = each(files);
         if !is_same || now.len() != self.files.len() {
-            return Changes::Everything;
+            return Comparison::Changed;
         }
-        if !self.files.iter().zip(&now).all(|(input, (package, file))| input.is_of(package, file)) {
-            return Changes::Everything;
+        let pairs = || self.files.par_iter().zip(&now);
+        if !pairs().all(|(input, (package, file))| input.is_of(package, file)) {
+            return Comparison::Changed;
         }
-        let states: Vec<State> =
-            self.files.par_iter().zip(&now).map(|(input, (_, file))| input.state(file, written_ns)).collect();
-        let edited = now.iter().zip(&states).filter(|(_, state)| **state == State::Edited).map(|(file, _)| *file);
-        Changes::Files { edited: edited.collect(), restamped: states.contains(&State::Restamped) }
+        let states: Vec<State> = pairs().map(|(input, (_, file))| input.state(file, written_ns)).collect();
+        if states.contains(&State::Edited) {
+            Comparison::Changed
+        } else if states.contains(&State::Restamped) {
+            Comparison::Restamped
+        } else {
+            Comparison::Unchanged
+        }
     }
 
-    /// The inputs of the same project after `compare`, with its files as they are now.
-    pub fn updated(mut self, files: &ProjectFiles, edited: &[(&str, &File)]) -> Option<Self> {
-        for (input, (package, file)) in self.files.iter_mut().zip(each(files)) {
+    /// The inputs of the same project with the stamps that its files have now.
+    pub fn restamped(mut self, files: &ProjectFiles) -> Self {
+        for (input, (_, file)) in self.files.iter_mut().zip(each(files)) {
             input.stamp = file.stamp;
-            if edited
-                .iter()
-                .any(|(of, changed)| *of == package && changed.path == file.path && changed.kind == file.kind)
-            {
-                input.contents = contents(file)?;
-            }
         }
-        Some(self)
+        self
     }
 }
 
 /// How a project differs from recorded inputs.
-pub enum Changes<'f> {
-    /// More than the contents of files, so nothing of the result can be used.
-    Everything,
-    Files {
-        /// Files of other contents than before, each with the name of its package.
-        edited: Vec<(&'f str, &'f File)>,
-        /// Whether recording the files' stamps anew would spare reading them the next time.
-        restamped: bool,
-    },
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Unchanged,
+    /// The same contents; recording the files' stamps anew would spare reading them the next time.
+    Restamped,
+    Changed,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -182,11 +178,6 @@ fn settings(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Su
         hasher.update((text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
-    add(env!("CARGO_PKG_VERSION"));
-    for (path, text) in crate::builtin::FILES {
-        add(path);
-        add(text);
-    }
     for package in &files.packages {
         // The rendered settings, since templates in dbt_project.yml may give others than before.
         add(&format!("{:?}", package.project));
@@ -196,48 +187,4 @@ fn settings(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Su
     add(&format!("{:?}", options.invocation.flags));
     add(&options.invocation.store_failures.to_string());
     hasher.finalize().into()
-}
-
-fn whole_environment(options: &ParseOptions) -> Sum {
-    sum(format!("{:?}", options.invocation.env).as_bytes())
-}
-
-fn sum(bytes: &[u8]) -> Sum {
-    Sha256::digest(bytes).into()
-}
-
-/// Names that occur in `env_var(…)`.
-#[derive(Default)]
-struct Names {
-    literal: Vec<String>,
-    computed: bool,
-}
-
-impl Names {
-    fn scan(&mut self, text: &str) {
-        for (position, found) in text.match_indices("env_var") {
-            let rest = text[position + found.len()..].trim_start();
-            let Some(argument) = rest.strip_prefix('(').map(str::trim_start) else { continue };
-            let quote = argument.chars().next().filter(|c| matches!(c, '\'' | '"'));
-            match quote.and_then(|quote| argument[1..].split_once(quote)) {
-                Some((name, _)) => self.literal.push(name.to_owned()),
-                None => self.computed = true,
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_variables_that_templates_name() {
-        let mut names = Names::default();
-        names.scan("{{ env_var('A') }} {{ env_var( \"B\", 'x') }} env_var is a word");
-        assert_eq!((names.literal, names.computed), (vec!["A".to_owned(), "B".to_owned()], false));
-        let mut names = Names::default();
-        names.scan("{{ env_var(name) }}");
-        assert_eq!((names.literal, names.computed), (Vec::new(), true));
-    }
 }

@@ -1,14 +1,17 @@
-//! Results of earlier parses, so that an unchanged project need not be parsed again.
+//! Results of earlier parses, so that what did not change need not be parsed again.
 //!
-//! One file in the target folder holds the whole result with everything it depends on. Invariants: a result is only used where
-//! all of that is the same, edits that `parse::edits` can apply apart (files by content, rendered project settings, target, variables, environment variables that templates
-//! name, version of the program); a file that is damaged, foreign or from another version is ignored and written anew; no value of
-//! the environment is stored, only digests.
+//! Two files in the target folder. One holds the last whole result with everything it depends on, for the parse that finds nothing
+//! changed. The other is the `Memo`: results of single steps, for the parse that finds some files changed. Invariants: a result is
+//! only used where all that it depends on is the same (files by content, rendered project settings, target, variables,
+//! environment variables that templates name, the compiler itself); a file that is damaged, foreign or from another compiler is
+//! ignored and written anew; no value of the environment is stored, only digests.
 
+pub mod environment;
 mod inputs;
+pub mod memo;
+mod sealed;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -17,54 +20,49 @@ use common::{Diagnostic, Manifest};
 use sha2::{Digest, Sha256};
 
 use crate::files::ProjectFiles;
-use crate::parse::{Fingerprint, ParseOptions, Parsed, edits};
-use inputs::{Changes, Inputs};
+use crate::parse::{Fingerprint, ParseOptions, Parsed};
+use inputs::{Comparison, Inputs};
+pub use memo::{Key, KeyBuilder, Memo};
 
-const FILE_NAME: &str = "kontiki_parse.bin";
-/// Of what follows it; a new one for every change of the types that are stored.
-const MAGIC: &[u8; 16] = b"kontiki parse\0\0\x01";
-const DIGEST_LENGTH: usize = 32;
+const RESULT_FILE: &str = "kontiki_parse.bin";
+const MEMO_FILE: &str = "kontiki_steps.bin";
+
+/// SHA-256.
+pub type Sum = [u8; 32];
+
+pub fn sum(bytes: &[u8]) -> Sum {
+    Sha256::digest(bytes).into()
+}
 
 /// The cache in one folder.
 pub struct Cache {
-    path: PathBuf,
+    result: PathBuf,
+    memo: PathBuf,
 }
 
 impl Cache {
     pub fn new(folder: &Path) -> Self {
-        Self { path: folder.join(FILE_NAME) }
+        Self { result: folder.join(RESULT_FILE), memo: folder.join(MEMO_FILE) }
     }
 
-    /// The result of the last parse, if everything it depends on is unchanged, or if files were edited in ways that are easily
-    /// applied to it.
+    /// The result of the last parse, if everything it depends on is unchanged.
     pub fn load(&self, files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Option<Parsed> {
-        let written_ns = modified_ns(&self.path)?;
-        let bytes = fs::read(&self.path).ok()?;
-        let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
-        let (digest, payload) = rest.split_at_checked(DIGEST_LENGTH)?;
-        if magic != MAGIC || Sha256::digest(payload).as_slice() != digest {
+        let written_ns = modified_ns(&self.result)?;
+        let file = sealed::read(&self.result)?;
+        let (inputs, result) = postcard::take_from_bytes::<Inputs>(file.payload()).ok()?;
+        let comparison = inputs.compare(files, target, options, written_ns);
+        if comparison == Comparison::Changed {
             return None;
         }
-        let (inputs, result) = postcard::take_from_bytes::<Inputs>(payload).ok()?;
-        let Changes::Files { edited, restamped } = inputs.compare(files, target, options, written_ns) else {
-            return None;
-        };
-        if !edited.iter().all(|(_, file)| edits::may_apply(file)) {
-            return None;
-        }
-        let fingerprint = Some(Fingerprint(digest.try_into().ok()?));
         let (manifest, diagnostics) = postcard::from_bytes::<(Manifest, Vec<Diagnostic>)>(result).ok()?;
-        let mut parsed = Parsed { manifest, diagnostics, fingerprint };
-        if !edited.is_empty() {
-            edits::apply(&mut parsed, &edited)?;
-        }
-        if restamped || !edited.is_empty() {
-            parsed.fingerprint = inputs.updated(files, &edited).and_then(|inputs| self.write(&inputs, &parsed));
+        let mut parsed = Parsed { manifest, diagnostics, fingerprint: Some(Fingerprint(file.digest)) };
+        if comparison == Comparison::Restamped {
+            parsed.fingerprint = self.write(&inputs.restamped(files), &parsed);
         }
         Some(parsed)
     }
 
-    /// Keeps a result. Failing to is no error: the next parse merely starts from nothing.
+    /// Keeps a result. Failing to is no error: the next parse merely does more.
     pub fn store(
         &self,
         files: &ProjectFiles,
@@ -75,24 +73,19 @@ impl Cache {
         self.write(&Inputs::of(files, target, options)?, parsed)
     }
 
+    /// The steps of the last parse.
+    pub fn memo(&self) -> Memo {
+        Memo::open(&self.memo)
+    }
+
+    pub fn keep_memo(&self, memo: Memo) {
+        memo.write(&self.memo);
+    }
+
     fn write(&self, inputs: &Inputs, parsed: &Parsed) -> Option<Fingerprint> {
         let payload = postcard::to_stdvec(inputs).ok()?;
         let payload = postcard::to_extend(&(&parsed.manifest, &parsed.diagnostics), payload).ok()?;
-        let digest = Sha256::digest(&payload);
-        // Written under another name first, so that no reader sees half of it. An error leaves the old file in place.
-        let partial = self.path.with_extension("bin.partial");
-        let written = self.path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
-            let mut file = fs::File::create(&partial)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&digest)?;
-            file.write_all(&payload)?;
-            fs::rename(&partial, &self.path)
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(partial);
-            return None;
-        }
-        Some(Fingerprint(digest.into()))
+        sealed::write(&self.result, &payload).map(Fingerprint)
     }
 }
 

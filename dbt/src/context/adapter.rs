@@ -478,6 +478,7 @@ fn dispatch(context: &Rc<Rendering>, args: &Args) -> Result<Value> {
     for package in search.dispatch_order(namespace.as_deref(), &context.shared.dispatch) {
         for prefix in prefixes(context.shared.target.adapter_type) {
             let candidate = format!("{prefix}__{name}");
+            context.note_lookup(&candidate);
             if let Some(entry) = search.in_package(package.as_deref(), &candidate) {
                 return Ok(context.bind(entry));
             }

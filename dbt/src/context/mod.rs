@@ -30,6 +30,6 @@ pub mod yaml;
 
 pub use error::Error;
 pub use invocation::{Invocation, Output};
-pub use parsing::{NamePart, Parsing, Project, Recorded, Rendered};
+pub use parsing::{Lookups, NamePart, Parsing, Project, Recorded, Rendered};
 pub use variables::SECRET_PREFIX;
 pub use yaml::Yaml;

@@ -1,12 +1,13 @@
 //! Parse-time rendering: `execute` is false, nothing touches a warehouse, and what the template asks for is recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::manifest::{Macro, Node, PackageSettings, Ref};
 use common::relation::Quoting;
 use common::target::Target;
 use common::{JsonMap, NodeId};
+use serde::{Deserialize, Serialize};
 
 use super::adapter::prefixes;
 use super::error::Places;
@@ -42,22 +43,34 @@ pub struct Project {
 pub struct Rendered {
     pub text: String,
     pub recorded: Recorded,
+    pub lookups: Lookups,
+}
+
+/// Macros that a template or its macros looked for. What rendering gives depends on them and on nothing else of the macros.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lookups {
+    /// Names without package, found or not.
+    pub names: BTreeSet<String>,
+    /// Whether it listed all macros there are.
+    pub all: bool,
 }
 
 /// What the budget of a render pays for keeping one thing that a template asked for, besides its text.
 pub(crate) const RECORD_BYTES: usize = 512;
 
 /// What a template asked for while it was rendered, in order of first use.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     pub refs: Vec<Ref>,
     pub sources: Vec<[String; 2]>,
     /// The arguments of each `config(…)` call, values rendered; `pre_hook` and `post_hook` are spelled with a dash, as dbt
     /// does.
+    #[serde(with = "common::json_codec::maps")]
     pub config_calls: Vec<JsonMap>,
     /// Macros that the template itself called.
     pub macros: Vec<NodeId>,
-    /// `env_var` look-ups and what they gave; `None` where the default was used.
+    /// `env_var` look-ups and what they gave; `None` where the default was used. Never stored: values may be confidential.
+    #[serde(skip)]
     pub env_vars: BTreeMap<String, Option<String>>,
 }
 
@@ -102,7 +115,7 @@ impl Parsing {
     pub fn render(&self, node: &Node, template: &str) -> Result<Rendered, Error> {
         let context = Rendering::new(self.shared.clone(), Mode::Parse, Some(node.clone()), None);
         let rendered = self.render_in(&context, node, template).map_err(|error| self.places(node).locate(*error))?;
-        Ok(Rendered { text: rendered, recorded: context.recorded.take() })
+        Ok(Rendered { text: rendered, recorded: context.recorded.take(), lookups: context.lookups.take() })
     }
 
     fn render_in(
@@ -117,16 +130,17 @@ impl Parsing {
         interpreter.render(&template, &context.resolver(), context.undefined_mode())
     }
 
-    /// Calls the project's `generate_database_name`, `generate_schema_name` or `generate_alias_name` for `node`; the result is
+    /// Calls the project's `generate_database_name`, `generate_schema_name` or `generate_alias_name` for `node`; the text is
     /// trimmed.
-    pub fn generate_name(&self, part: NamePart, custom: Option<&str>, node: &Node) -> Result<String, Error> {
+    pub fn generate_name(&self, part: NamePart, custom: Option<&str>, node: &Node) -> Result<Rendered, Error> {
         let context = Rendering::new(self.shared.clone(), Mode::Name, Some(node.clone()), None);
         let mut interpreter = context.interpreter();
         let function = context.resolve(part.macro_name()).unwrap_or_else(|| Value::undefined(part.macro_name()));
         let arguments = Args::new(vec![Value::from(custom), context.model()]);
         let name = interpreter.call(&function, arguments);
         let name = name.map_err(|interrupt| self.places(node).locate(*error_of(interrupt)))?;
-        Ok(name.to_str().trim().to_owned())
+        let text = name.to_str().trim().to_owned();
+        Ok(Rendered { text, recorded: context.recorded.take(), lookups: context.lookups.take() })
     }
 
     /// Whether the root project or a package other than the built-in one defines `generate_…_name`; without one, dbt's rule

@@ -21,7 +21,7 @@ use super::arguments::text_of;
 use super::lookup::Lookup;
 use super::macros::{Entry, Index, Search};
 use super::relation::RelationObject;
-use super::{Invocation, Recorded, members, model};
+use super::{Invocation, Lookups, Recorded, members, model};
 use crate::adapter::Adapter;
 use crate::builtin;
 use crate::jinja::error::{Error, ErrorKind, Interrupt, Result};
@@ -63,6 +63,8 @@ pub struct Rendering {
     pub package: String,
     pub adapter: Option<Rc<dyn Adapter>>,
     pub recorded: RefCell<Recorded>,
+    /// Kept while the project is parsed.
+    pub lookups: RefCell<Lookups>,
     /// Names added by the caller: a test's arguments, `sql`.
     pub extra: RefCell<HashMap<Rc<str>, Value>>,
     members: RefCell<HashMap<Rc<str>, Option<Value>>>,
@@ -87,6 +89,7 @@ impl Rendering {
             package,
             adapter,
             recorded: RefCell::default(),
+            lookups: RefCell::default(),
             extra: RefCell::default(),
             members: RefCell::default(),
             results: RefCell::default(),
@@ -116,8 +119,20 @@ impl Rendering {
         self.clone()
     }
 
+    /// Where macros are looked up. Every name that decides about the search is to be noted with `note_lookup`.
     pub fn search(&self) -> Search<'_> {
         Search { index: &self.shared.macros, root: &self.shared.name, local: &self.package }
+    }
+
+    /// Remembers that what is rendered depends on the macros of this name.
+    pub fn note_lookup(&self, name: &str) {
+        if self.mode == Mode::Run {
+            return;
+        }
+        let mut lookups = self.lookups.borrow_mut();
+        if !lookups.names.contains(name) {
+            lookups.names.insert(name.to_owned());
+        }
     }
 
     /// A callable of a macro in this context.
@@ -229,6 +244,7 @@ impl Resolver for Rendering {
         if let Some(value) = self.extra.borrow().get(name) {
             return Some(value.clone());
         }
+        self.note_lookup(name);
         let index = &self.shared.macros;
         let own = index.get(&self.package, name).or_else(|| index.get(&self.shared.name, name));
         if let Some(entry) = own {
@@ -304,6 +320,7 @@ impl Namespace {
         let context = self.context.upgrade().ok_or_else(gone)?;
         Ok(match &self.kind {
             NamespaceKind::Package(package) => {
+                context.note_lookup(name);
                 context.shared.macros.get(package, name).map(|entry| context.bind(entry))
             }
             NamespaceKind::All => context.resolve(name),
@@ -313,6 +330,7 @@ impl Namespace {
 
     fn names(&self) -> Result<Vec<Value>> {
         let context = self.context.upgrade().ok_or_else(gone)?;
+        context.lookups.borrow_mut().all = true;
         let macros = &context.shared.macros;
         let names = match &self.kind {
             NamespaceKind::Package(package) => macros.names(package),

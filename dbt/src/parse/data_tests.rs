@@ -126,7 +126,7 @@ fn test_node(
     node.depends_on.macros.push(macro_id.clone());
     let recorded = match read_statically(job, package.name(), &macro_id, &definition) {
         Some(recorded) => recorded,
-        None => job.parsing.render(&node, &node.raw_code).map_err(|error| *error.diagnostic)?.recorded,
+        None => job.steps.render(&job.parsing, &node, &node.raw_code)?,
     };
     // Calls of config() in the test's own macro come first; rendering has merged the entry's config into them.
     let mut calls = JsonMap::new();

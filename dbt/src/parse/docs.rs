@@ -7,13 +7,16 @@ use std::sync::Arc;
 use common::diagnostic::{Code, Location};
 use common::manifest::{ColumnInfo, DocBlock, Manifest};
 use common::{Diagnostic, NodeId};
+use serde::{Deserialize, Serialize};
 
 use super::draft::{has_jinja, syntax_error};
 use super::job::Job;
 use super::python_text::str_of;
+use crate::cache::KeyBuilder;
 use crate::files::FileKind;
 use crate::jinja::ast::{ExprKind, StmtKind};
 use crate::jinja::blocks::{self, BlockKind};
+use crate::jinja::error::Error;
 use crate::jinja::value::Value;
 use crate::jinja::{Interpreter, Limits, Resolver, Template, UndefinedMode};
 use crate::resolve::place::Places;
@@ -25,7 +28,8 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
     for package in &job.packages {
         for file in package.files.of_kind(FileKind::Docs) {
             let Ok(text) = file.text() else { continue };
-            let found = match blocks::extract(text, &[BlockKind::Docs]) {
+            let key = || KeyBuilder::new("docs").with(&**text).key();
+            let found = match job.steps.memo().step(key, || blocks_of(text)) {
                 Ok(found) => found,
                 Err(error) => {
                     diagnostics.push(syntax_error(&error, &file.display_path, text, 1));
@@ -33,7 +37,7 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
                 }
             };
             for block in found {
-                let place = || Location::in_text(file.display_path.clone(), text, block.span.line, block.span.column);
+                let place = || Location::in_text(file.display_path.clone(), text, block.line, block.column);
                 let Some(name) = block.name else {
                     let message = "a docs block needs a name";
                     diagnostics.push(Diagnostic::error(Code::JinjaSyntax, message).at(place()));
@@ -41,11 +45,11 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
                 };
                 let doc = DocBlock {
                     unique_id: NodeId::from(format!("doc.{}.{name}", package.name())),
-                    name: name.to_owned(),
+                    name: name.clone(),
                     package_name: package.name().to_owned(),
                     path: file.relative_path.clone(),
                     original_file_path: file.path.clone(),
-                    contents: contents(block.contents),
+                    contents: block.contents,
                 };
                 if let Some(other) = docs.get(&doc.unique_id) {
                     let message = format!(
@@ -60,6 +64,25 @@ pub fn read(job: &Job<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<NodeId
         }
     }
     docs
+}
+
+/// A `{% docs %}` block of a file.
+#[derive(Serialize, Deserialize)]
+struct Found {
+    name: Option<String>,
+    line: u32,
+    column: u32,
+    contents: String,
+}
+
+fn blocks_of(text: &str) -> Result<Vec<Found>, Box<Error>> {
+    let found = blocks::extract(text, &[BlockKind::Docs])?.into_iter().map(|block| Found {
+        name: block.name.map(str::to_owned),
+        line: block.span.line,
+        column: block.span.column,
+        contents: contents(block.contents),
+    });
+    Ok(found.collect())
 }
 
 /// The text of a block; templates in it see nothing.

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use common::diagnostic::{Code, Location};
+use common::diagnostic::{self, Location};
 use common::manifest::{Node, ResourceType};
 use common::target::Target;
 use common::{Diagnostic, JsonMap, NodeId};
 
 use super::config::merge;
-use super::extract::{self, Overrides};
-use crate::context::{Parsing, Recorded};
+use super::extract;
+use super::job::Job;
+use crate::context::Recorded;
 use crate::jinja;
 use crate::jinja::Template;
 use crate::jinja::error::ErrorKind;
@@ -52,40 +53,31 @@ pub fn node(identity: Identity<'_>, target: &Target) -> Node {
     }
 }
 
-/// What the node's code asks for: read off its tree where that is enough, rendered otherwise.
-pub fn record(node: &Node, file: &str, parsing: &Parsing, overrides: Overrides) -> Result<Recorded, Diagnostic> {
-    record_template(node, &node.raw_code, file, parsing, overrides)
+/// A template of a node: its code, or one of its hooks.
+#[derive(Clone, Copy)]
+pub struct Code<'a> {
+    pub text: &'a str,
+    pub file: &'a str,
+    /// Index of the package whose macros win.
+    pub package: usize,
 }
 
-/// The same for another template of the node, such as a hook.
-pub fn record_template(
-    node: &Node,
-    code: &str,
-    file: &str,
-    parsing: &Parsing,
-    overrides: Overrides,
-) -> Result<Recorded, Diagnostic> {
-    if !has_jinja(code) {
+/// What the code asks for: read off its tree where that is enough, rendered otherwise.
+pub fn record(job: &Job<'_>, node: &Node, code: Code<'_>) -> Result<Recorded, Diagnostic> {
+    let Code { text, file, package } = code;
+    if !has_jinja(text) {
         return Ok(Recorded::default());
     }
-    let template = Template::parse(Arc::from(file), Arc::from(code))
-        .map_err(|error| syntax_error(&error, file, code, node.raw_code_line))?;
-    match extract::extract(&template, overrides) {
+    let overrides = job.overrides(package);
+    let read = job.steps.read(text, overrides, || {
+        let template = Template::parse(Arc::from(file), Arc::from(text))
+            .map_err(|error| syntax_error(&error, file, text, node.raw_code_line))?;
+        Ok(extract::extract(&template, overrides))
+    });
+    match read? {
         Some(recorded) => Ok(recorded),
-        None => match parsing.render(node, code) {
-            Ok(rendered) => Ok(rendered.recorded),
-            Err(error) => Err(*error.diagnostic),
-        },
+        None => job.steps.render(&job.parsing, node, text),
     }
-}
-
-/// What the code asks for, where its tree tells.
-pub fn read_statically(code: &str, overrides: Overrides) -> Option<Recorded> {
-    if !has_jinja(code) {
-        return Some(Recorded::default());
-    }
-    let template = Template::parse(Arc::from(""), Arc::from(code)).ok()?;
-    extract::extract(&template, overrides)
 }
 
 /// Adds what a template asked for to the node.
@@ -114,8 +106,8 @@ pub fn has_jinja(text: &str) -> bool {
 /// A syntax error at its place. `first_line` is the line of the file at which `code` begins.
 pub fn syntax_error(error: &jinja::error::Error, file: &str, code: &str, first_line: u32) -> Diagnostic {
     let code_of_error = match error.kind {
-        ErrorKind::Budget => Code::JinjaBudget,
-        _ => Code::JinjaSyntax,
+        ErrorKind::Budget => diagnostic::Code::JinjaBudget,
+        _ => diagnostic::Code::JinjaSyntax,
     };
     let location = match error.span {
         Some(span) => {

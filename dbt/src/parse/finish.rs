@@ -66,7 +66,7 @@ fn read_hooks(
     let hooks: Vec<String> =
         node.config.pre_hook.iter().chain(&node.config.post_hook).map(|hook| hook.sql.clone()).collect();
     for hook in hooks {
-        match draft::record_template(node, &hook, file, &job.parsing, job.overrides(package)) {
+        match draft::record(job, node, draft::Code { text: &hook, file, package }) {
             Ok(recorded) => draft::add_recorded(node, calls, recorded),
             Err(diagnostic) => diagnostics.push(diagnostic),
         }
@@ -120,7 +120,7 @@ fn generate(job: &Job<'_>, part: NamePart, node: &Node) -> Result<String, Diagno
     };
     let custom = custom.as_deref();
     if job.parsing.has_custom_name(part) {
-        return job.parsing.generate_name(part, custom, node).map_err(|error| *error.diagnostic);
+        return job.steps.name(&job.parsing, part, custom, node);
     }
     let custom = custom.map(str::trim);
     Ok(match part {

@@ -17,7 +17,9 @@ use super::extract::{self, Overrides};
 use super::package::Package;
 use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
+use super::steps::{Seen, Steps};
 use super::{ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, macros, sources, templates};
+use crate::cache::Memo;
 use crate::context::{self, Parsing, Yaml};
 use crate::files::{PackageFiles, ProjectFiles};
 use crate::resolve::place::Places;
@@ -32,6 +34,9 @@ pub struct Job<'p> {
     pub parsing: Parsing,
     pub quoting: Quoting,
     pub macros: BTreeMap<NodeId, common::manifest::Macro>,
+    pub steps: Steps<'p>,
+    /// Which names have another meaning than dbt's, for each package.
+    overrides: Vec<Overrides>,
     /// Renders strings of properties files, for each package.
     yaml: Vec<Yaml>,
 }
@@ -43,7 +48,7 @@ impl<'p> Job<'p> {
 
     /// Which names have another meaning than dbt's in a package.
     pub fn overrides(&self, package: usize) -> Overrides {
-        Overrides::of(self.packages[package].name(), self.root().name(), &self.macros)
+        self.overrides[package]
     }
 
     /// Whether the package or the root project has a macro of that name.
@@ -63,14 +68,18 @@ impl<'p> Job<'p> {
     }
 }
 
-pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Parsed {
+pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions, memo: &Memo) -> Parsed {
     let mut diagnostics = Vec::new();
     files.read_all(|_| true, &mut diagnostics);
     let root = files.root();
     let quoting = root.quoting.over(Quoting::default());
     let dispatch: BTreeMap<String, Vec<String>> = root.dispatch.iter().cloned().collect();
     let settings = package_settings(files);
-    let macros = macros::collect(files, &dispatch, target.adapter_type.as_str(), &mut diagnostics);
+    let macros = macros::collect(files, memo, &dispatch, target.adapter_type.as_str(), &mut diagnostics);
+    let steps = Steps::new(
+        memo,
+        &Seen { target, options, root: &root.name, packages: &settings, dispatch: &dispatch, quoting, macros: &macros },
+    );
     let parsing = Parsing::new(context::Project {
         name: root.name.clone(),
         macros: macros.clone(),
@@ -80,14 +89,15 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Par
         target: target.clone(),
         invocation: options.invocation.clone(),
     });
-    let packages = files.packages.iter().map(Package::new).collect();
+    let packages: Vec<Package<'_>> = files.packages.iter().map(Package::new).collect();
+    let overrides = packages.iter().map(|package| Overrides::of(package.name(), &root.name, &macros)).collect();
     let shared = Arc::new(settings.clone());
     let yaml = |package: &PackageFiles| {
         let (invocation, target) = (options.invocation.clone(), target.clone());
         Yaml::properties(invocation, target, &root.name, Arc::clone(&shared), &package.project.name)
     };
     let yaml = files.packages.iter().map(yaml).collect();
-    let mut job = Job { target, options, packages, parsing, quoting, macros, yaml };
+    let mut job = Job { target, options, packages, parsing, quoting, macros, steps, overrides, yaml };
     let manifest = Manifest {
         project_name: root.name.clone(),
         project_id: digest::md5_hex(&root.name),

@@ -8,10 +8,12 @@ use common::manifest::{DependsOn, Macro};
 use common::node_config::Docs;
 use common::{Diagnostic, JsonMap, NodeId};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::calls;
 use super::draft::syntax_error;
 use crate::builtin;
+use crate::cache::{Key, KeyBuilder, Memo};
 use crate::files::{FileKind, ProjectFiles};
 use crate::jinja::MacroDef;
 use crate::jinja::ast::{Call, Expr, ExprKind};
@@ -27,7 +29,14 @@ struct MacroFile {
     text: Arc<str>,
 }
 
+impl MacroFile {
+    fn key(&self) -> Key {
+        KeyBuilder::new("macros").with(&self.package).with(&self.path).with(&*self.display).with(&*self.text).key()
+    }
+}
+
 /// A macro and what it may call, by name as written.
+#[derive(Serialize, Deserialize)]
 struct Found {
     definition: Macro,
     display: Arc<str>,
@@ -37,6 +46,7 @@ struct Found {
 /// All macros by id. Of two macros with one id, the first is kept and the other is a finding.
 pub fn collect(
     files: &ProjectFiles,
+    memo: &Memo,
     dispatch: &BTreeMap<String, Vec<String>>,
     adapter: &str,
     diagnostics: &mut Vec<Diagnostic>,
@@ -61,7 +71,8 @@ pub fn collect(
             })
         }));
     }
-    let read: Vec<Result<Vec<Found>, Diagnostic>> = sources.par_iter().map(read_file).collect();
+    let read: Vec<Result<Vec<Found>, Diagnostic>> =
+        sources.par_iter().map(|file| memo.step(|| file.key(), || read_file(file))).collect();
 
     let mut macros: BTreeMap<NodeId, Macro> = BTreeMap::new();
     let mut called: Vec<(NodeId, Vec<String>)> = Vec::new();

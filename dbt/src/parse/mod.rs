@@ -7,7 +7,6 @@
 pub mod calls;
 pub mod config;
 pub mod digest;
-pub mod edits;
 pub mod extract;
 pub mod fqn;
 pub mod generic_test;
@@ -24,6 +23,7 @@ mod package;
 mod patch;
 mod properties_files;
 mod sources;
+mod steps;
 mod templates;
 
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use common::target::Target;
 use common::{Diagnostic, Manifest};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Memo};
 use crate::context::Invocation;
 use crate::files::ProjectFiles;
 
@@ -57,15 +57,20 @@ pub struct Parsed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// Parses and resolves a project with its packages, unless nothing changed since the last time.
+/// Parses and resolves a project with its packages. Where nothing changed since the last time, that result is taken; otherwise files
+/// that did not change are not parsed again, unless something that their templates looked at did.
 pub fn parse(files: &ProjectFiles, target: &Target, options: &ParseOptions) -> Parsed {
-    let cache = options.cache.as_deref().map(Cache::new);
-    if let Some(parsed) = cache.as_ref().and_then(|cache| cache.load(files, target, options)) {
+    let Some(cache) = options.cache.as_deref().map(Cache::new) else {
+        return job::run(files, target, options, &Memo::off());
+    };
+    if let Some(parsed) = cache.load(files, target, options) {
         return parsed;
     }
-    let mut parsed = job::run(files, target, options);
-    if let Some(cache) = cache.filter(|_| !parsed.diagnostics.iter().any(Diagnostic::is_error)) {
-        parsed.fingerprint = cache.store(files, target, options, &parsed);
-    }
+    let memo = cache.memo();
+    let mut parsed = job::run(files, target, options, &memo);
+    let is_whole = !parsed.diagnostics.iter().any(Diagnostic::is_error);
+    let store = || if is_whole { cache.store(files, target, options, &parsed) } else { None };
+    let (fingerprint, ()) = rayon::join(store, || cache.keep_memo(memo));
+    parsed.fingerprint = fingerprint;
     parsed
 }

@@ -6,6 +6,7 @@ use common::Diagnostic;
 use rayon::prelude::*;
 
 use super::job::Job;
+use crate::cache::KeyBuilder;
 use crate::files::{File, FileKind};
 use crate::properties::{self, Properties};
 use crate::yaml::{self, Source};
@@ -50,8 +51,22 @@ fn read_file(job: &Job<'_>, package: usize, file: &File) -> (Option<PropertiesFi
     let mut diagnostics = Vec::new();
     let Ok(text) = file.text() else { return (None, diagnostics) };
     let source = Source::new(file.display_path.clone(), Arc::clone(text));
-    let Some(root) = yaml::load(&source, &mut diagnostics) else { return (None, diagnostics) };
-    let properties = properties::read(&source, &root, &|text: &str| job.yaml(package).value(text), &mut diagnostics);
+    let key = || {
+        let key = KeyBuilder::new("properties").with(&*source.file).with(&*source.text);
+        job.steps.with_yaml_context(key, job.packages[package].name(), text).key()
+    };
+    let read = job.steps.memo().step(key, || {
+        let mut findings = Vec::new();
+        let Some(root) = yaml::load(&source, &mut findings) else { return Err(findings) };
+        let template = |text: &str| job.yaml(package).value(text);
+        let properties = properties::read(&source, &root, &template, &mut findings);
+        Ok((properties, findings))
+    });
+    let (properties, findings) = match read {
+        Ok(read) => read,
+        Err(findings) => return (None, findings),
+    };
+    diagnostics.extend(findings);
     let file = PropertiesFile {
         package,
         path: file.path.clone(),

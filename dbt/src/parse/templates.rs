@@ -6,12 +6,15 @@ use common::diagnostic::{Code, Location};
 use common::manifest::{ModelInfo, ResourceType, TestInfo};
 use common::{Diagnostic, JsonMap};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::draft::{self, Draft, Identity};
 use super::fqn;
 use super::job::Job;
+use crate::cache::KeyBuilder;
 use crate::files::{File, FileKind};
 use crate::jinja::blocks::{self, BlockKind};
+use crate::jinja::error::Error;
 
 /// All drafts of all packages, in the order of packages and files.
 pub fn read(job: &Job<'_>) -> (Vec<Draft>, Vec<Diagnostic>) {
@@ -108,7 +111,7 @@ fn recorded(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Draft {
     let mut calls = JsonMap::new();
-    match draft::record(&node, &file, &job.parsing, job.overrides(package)) {
+    match draft::record(job, &node, draft::Code { text: &node.raw_code, file: &file, package }) {
         Ok(recorded) => draft::add_recorded(&mut node, &mut calls, recorded),
         Err(diagnostic) => diagnostics.push(diagnostic),
     }
@@ -119,7 +122,8 @@ fn recorded(
 fn snapshots(job: &Job<'_>, package: usize, file: &File, diagnostics: &mut Vec<Diagnostic>) -> Vec<Draft> {
     let Ok(text) = file.text() else { return Vec::new() };
     let text = text.trim_end();
-    let found = match blocks::extract(text, &[BlockKind::Snapshot]) {
+    let key = || KeyBuilder::new("snapshots").with(text).key();
+    let found = match job.steps.memo().step(key, || snapshot_blocks(text)) {
         Ok(found) => found,
         Err(error) => {
             diagnostics.push(draft::syntax_error(&error, &file.display_path, text, 1));
@@ -130,23 +134,44 @@ fn snapshots(job: &Job<'_>, package: usize, file: &File, diagnostics: &mut Vec<D
     let mut drafts = Vec::new();
     for block in found {
         let Some(name) = block.name else {
-            let location = Location::in_text(file.display_path.clone(), text, block.span.line, block.span.column);
+            let location = Location::in_text(file.display_path.clone(), text, block.line, block.column);
             diagnostics.push(Diagnostic::error(Code::JinjaSyntax, "a snapshot block needs a name").at(location));
             continue;
         };
         let mut fqn = fqn::of_path(package_name, &file.relative_path, file.stem());
-        fqn.push(name.to_owned());
+        fqn.push(name.clone());
         let path = file.relative_path.clone();
         let resource_type = ResourceType::Snapshot;
-        let identity = Identity { resource_type, package_name, name, path, original_file_path: &file.path, fqn };
+        let identity = Identity { resource_type, package_name, name: &name, path, original_file_path: &file.path, fqn };
         let mut node = draft::node(identity, job.target);
         let Ok(checksum) = file.checksum() else { continue };
         node.checksum = checksum;
-        node.raw_code = block.contents.to_owned();
-        node.raw_code_line = line_of(text, block.contents);
+        node.raw_code = block.code;
+        node.raw_code_line = block.code_line;
         drafts.push(recorded(job, package, file.display_path.clone(), node, diagnostics));
     }
     drafts
+}
+
+/// A `{% snapshot %}` block of a file.
+#[derive(Serialize, Deserialize)]
+struct SnapshotBlock {
+    name: Option<String>,
+    line: u32,
+    column: u32,
+    code: String,
+    code_line: u32,
+}
+
+fn snapshot_blocks(text: &str) -> Result<Vec<SnapshotBlock>, Box<Error>> {
+    let found = blocks::extract(text, &[BlockKind::Snapshot])?.into_iter().map(|block| SnapshotBlock {
+        name: block.name.map(str::to_owned),
+        line: block.span.line,
+        column: block.span.column,
+        code: block.contents.to_owned(),
+        code_line: line_of(text, block.contents),
+    });
+    Ok(found.collect())
 }
 
 /// The line at which a part of `text` begins.

@@ -15,15 +15,20 @@ pub struct ColumnProperties {
     /// Still a template.
     pub description: String,
     pub data_type: Option<String>,
+    #[serde(with = "common::json_codec::list")]
     pub constraints: Vec<Json>,
     pub quote: Option<bool>,
+    #[serde(with = "common::json_codec::map")]
     pub meta: JsonMap,
     pub tags: Vec<String>,
+    #[serde(with = "common::json_codec::option")]
     pub docs: Option<Json>,
+    #[serde(with = "common::json_codec::map")]
     pub config: JsonMap,
     pub granularity: Option<String>,
     pub tests: Vec<TestEntry>,
     /// Keys that dbt does not know; they travel into the artifacts.
+    #[serde(with = "common::json_codec::map")]
     pub extra: JsonMap,
 }
 

@@ -16,6 +16,7 @@ pub struct ExposureProperties {
     pub span: Span,
     /// `dashboard`, `notebook`, `analysis`, `ml` or `application`
     pub type_: String,
+    #[serde(with = "common::json_codec::map")]
     pub owner: JsonMap,
     /// Still a template.
     pub description: String,
@@ -23,6 +24,7 @@ pub struct ExposureProperties {
     /// `low`, `medium` or `high`
     pub maturity: Option<String>,
     pub url: Option<String>,
+    #[serde(with = "common::json_codec::map")]
     pub meta: JsonMap,
     pub tags: Vec<String>,
     pub config: Mapping,

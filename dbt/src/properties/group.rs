@@ -12,8 +12,10 @@ pub struct GroupProperties {
     pub name: String,
     /// The place of the name.
     pub span: Span,
+    #[serde(with = "common::json_codec::map")]
     pub owner: JsonMap,
     pub description: Option<String>,
+    #[serde(with = "common::json_codec::map")]
     pub config: JsonMap,
 }
 

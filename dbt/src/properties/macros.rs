@@ -14,8 +14,10 @@ pub struct MacroProperties {
     pub span: Span,
     /// Still a template.
     pub description: String,
+    #[serde(with = "common::json_codec::map")]
     pub meta: JsonMap,
     /// `docs:`, or `docs` of `config:`.
+    #[serde(with = "common::json_codec::map")]
     pub docs: JsonMap,
     pub arguments: Vec<ArgumentProperties>,
 }

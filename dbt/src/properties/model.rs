@@ -13,9 +13,11 @@ use crate::yaml::{Fields, Mapping, Node, Span, Value};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ModelProperties {
     pub node: NodeProperties,
+    #[serde(with = "common::json_codec::option")]
     pub latest_version: Option<Json>,
     pub versions: Vec<VersionProperties>,
     pub deprecation_date: Option<String>,
+    #[serde(with = "common::json_codec::option")]
     pub time_spine: Option<Json>,
 }
 
@@ -23,6 +25,7 @@ pub struct ModelProperties {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VersionProperties {
     /// A number or text.
+    #[serde(with = "common::json_codec::value")]
     pub v: Json,
     pub span: Span,
     /// The file without its suffix; `<model>_v<v>` where it is not given.
@@ -32,7 +35,9 @@ pub struct VersionProperties {
     pub access: Option<String>,
     pub config: Mapping,
     pub unrendered_config: Mapping,
+    #[serde(with = "common::json_codec::option_list")]
     pub constraints: Option<Vec<Json>>,
+    #[serde(with = "common::json_codec::option")]
     pub docs: Option<Json>,
     /// `None`: the model's.
     pub tests: Option<Vec<TestEntry>>,

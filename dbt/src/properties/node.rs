@@ -21,6 +21,7 @@ pub struct NodeProperties {
     pub unrendered_config: Mapping,
     pub columns: Vec<ColumnProperties>,
     pub tests: Vec<TestEntry>,
+    #[serde(with = "common::json_codec::list")]
     pub constraints: Vec<Json>,
     /// `quote_columns:` of a seed.
     pub quote_columns: Option<bool>,

@@ -20,6 +20,7 @@ pub struct SourceProperties {
     /// The source's name where it is not given.
     pub schema: Option<String>,
     pub loader: String,
+    #[serde(with = "common::json_codec::map")]
     pub meta: JsonMap,
     pub tags: Vec<String>,
     pub quoting: QuotingOverride,
@@ -45,8 +46,10 @@ pub struct TableProperties {
     pub description: String,
     /// The table's name where it is not given.
     pub identifier: Option<String>,
+    #[serde(with = "common::json_codec::map")]
     pub meta: JsonMap,
     pub tags: Vec<String>,
+    #[serde(with = "common::json_codec::option")]
     pub docs: Option<Json>,
     pub quoting: QuotingOverride,
     /// Also `null` where that is written, which switches inherited freshness off.
@@ -55,6 +58,7 @@ pub struct TableProperties {
     pub loaded_at_field: Option<Node>,
     /// Still a template.
     pub loaded_at_query: Option<String>,
+    #[serde(with = "common::json_codec::option")]
     pub external: Option<Json>,
     pub config: Mapping,
     pub unrendered_config: Mapping,
