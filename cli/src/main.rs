@@ -4,6 +4,7 @@
 
 mod args;
 mod artifacts;
+mod config;
 mod console;
 mod exit;
 mod interrupt;

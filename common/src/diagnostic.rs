@@ -107,6 +107,8 @@ codes! {
     NothingToRetry = "K3003", "There is no run to retry";
     Io = "K3004", "A file or folder cannot be written";
     Usage = "K3005", "The command line cannot be understood";
+    ConfigUnknown = "K3006", "A setting is not known";
+    ConfigInvalid = "K3007", "The configuration cannot be used";
 }
 
 impl Serialize for Code {

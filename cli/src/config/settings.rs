@@ -1,0 +1,69 @@
+//! The settings themselves.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::section::section;
+use super::value::{Bytes, Labels, LogFormat, LogLevel};
+
+section! {
+    /// A replica of the scheduler.
+    Server = "server" {
+        #[doc = "The replica's name among its peers; the host's name where this is empty"]
+        "name" name: Option<String> = "",
+        #[doc = "The folder of the replicated log, of Raft snapshots and of the replica's identity"]
+        "data-dir" data_dir: PathBuf = ".kontiki/server",
+        #[doc = "The address to listen on"]
+        "listen" listen: String = "127.0.0.1:4728",
+        #[doc = "The address under which others reach this replica; that of `listen` where this is empty"]
+        "advertise" advertise: Option<String> = "",
+        #[doc = "The addresses of all replicas of a fresh cluster, this one's included; none for a cluster of one"]
+        "peers" peers: Vec<String> = "",
+        #[doc = "Wait for a cluster to add this replica instead of making a fresh one"]
+        "join" join: bool = "false",
+        #[doc = "A worker that was not heard for this long is lost"]
+        "lease" lease: Duration = "10s",
+        #[doc = "Finished runs that are remembered"]
+        "runs-kept" runs_kept: u32 = "1000",
+        #[doc = "How often the leader is heard by its followers"]
+        "heartbeat-interval" heartbeat_interval: Duration = "50ms",
+        #[doc = "The shortest silence of the leader after which another is elected; the longest is twice that"]
+        "election-timeout" election_timeout: Duration = "150ms",
+        #[doc = "How long a replica that ends may take to hand over"]
+        "grace" grace: Duration = "10s",
+    }
+}
+
+section! {
+    /// A worker.
+    Worker = "worker" {
+        #[doc = "Addresses of replicas; one that answers is enough"]
+        "servers" servers: Vec<String> = "127.0.0.1:4728",
+        #[doc = "Tasks at once; each has a connection to the warehouse"]
+        "slots" slots: u32 = "4",
+        #[doc = "Labels that runs may ask for, as name=value"]
+        "labels" labels: Labels = "",
+        #[doc = "The folder in which bundles are kept"]
+        "cache-dir" cache_dir: PathBuf = ".kontiki/worker",
+        #[doc = "The size to which unused files of bundles may grow"]
+        "cache-size" cache_size: Bytes = "1GiB",
+        #[doc = "The folder with profiles.yml, which has the credentials; searched for as dbt does where this is empty"]
+        "profiles-dir" profiles_dir: Option<PathBuf> = "",
+        #[doc = "How often the leader hears of this worker"]
+        "heartbeat-interval" heartbeat_interval: Duration = "1s",
+        #[doc = "A report that was not acknowledged is sent again after this"]
+        "resend-after" resend_after: Duration = "2s",
+        #[doc = "How long a worker that ends may go on with what it runs before its SQL is interrupted"]
+        "grace" grace: Duration = "30s",
+    }
+}
+
+section! {
+    /// What the processes say of themselves on standard error.
+    Log = "log" {
+        #[doc = "The least severe lines: debug, info, warn or error"]
+        "level" level: LogLevel = "info",
+        #[doc = "How lines are written: text or json"]
+        "format" format: LogFormat = "text",
+    }
+}
