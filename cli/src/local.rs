@@ -12,13 +12,15 @@ use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Context;
+use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerMessage};
+use common::task::FailureKind;
 use common::{RunId, WorkerId};
 use scheduler::local::{self, Handle, Uplink};
 use worker::session::{Outbox, Refusal};
-use worker::warehouse::Warehouse;
-use worker::{Run, Runs};
+use worker::warehouse::{Error, Warehouse};
+use worker::{Opened, Run, Runs};
 
 /// Leader and worker of this process.
 pub struct Local {
@@ -29,28 +31,29 @@ pub struct Local {
 }
 
 /// The runs that this process knows.
-#[derive(Default)]
 struct Registry {
+    warehouse: Arc<dyn Warehouse>,
     runs: Mutex<HashMap<RunId, Arc<Run>>>,
 }
 
 impl Runs for Registry {
-    fn get(&self, run: RunId) -> Option<Arc<Run>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
+    fn get(&self, run: RunId) -> Result<Opened, Error> {
+        let known = self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned();
+        let unknown = || Error::new(FailureKind::System, Code::Internal, "the run is not known to this worker");
+        known.map(|run| Opened { run, warehouse: Arc::clone(&self.warehouse) }).ok_or_else(unknown)
     }
 }
 
 impl Local {
     /// Opens the log in `directory`, and starts leader and worker. The worker connects with `join`, after its run is known.
-    pub fn start(directory: &Path, slots: u32, warehouse: Arc<dyn Warehouse>) -> Result<Self> {
+    pub fn start(directory: &Path, slots: u32, warehouse: Arc<dyn Warehouse>) -> anyhow::Result<Self> {
         let leader = local::start(local::Config::new(directory))?;
-        let runs = Arc::new(Registry::default());
+        let runs = Arc::new(Registry { warehouse, runs: Mutex::default() });
         let config = worker::Config {
             worker: WorkerId(format!("local-{}", uuid::Uuid::now_v7()).into()),
             slots,
             heartbeat_interval: Duration::from_secs(5),
             resend_after: Duration::from_secs(5),
-            warehouse,
             runs: Arc::clone(&runs) as Arc<dyn Runs>,
         };
         let (worker, worker_join) = worker::start(config).context("cannot start the worker's threads")?;
@@ -65,7 +68,7 @@ impl Local {
     }
 
     /// Opens the session between worker and leader.
-    pub fn join(&self) -> Result<()> {
+    pub fn join(&self) -> anyhow::Result<()> {
         let worker = self.worker.clone();
         let uplink = self.leader.attach(move |message| {
             worker.deliver(message);

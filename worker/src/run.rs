@@ -10,11 +10,19 @@ use common::target::Target;
 use common::{Manifest, RunId};
 use dbt::compile::Compiler;
 
-use crate::warehouse::{Connection, Error};
+use crate::warehouse::{Connection, Error, Warehouse};
 
 /// Finds the runs that assignments name. On a laptop there is one; a cluster's worker fetches and parses bundles.
 pub trait Runs: Send + Sync {
-    fn get(&self, run: RunId) -> Option<Arc<Run>>;
+    /// May take long the first time; called on a slot's thread.
+    fn get(&self, run: RunId) -> Result<Opened, Error>;
+}
+
+/// A run, and the warehouse that its target names.
+#[derive(Clone)]
+pub struct Opened {
+    pub run: Arc<Run>,
+    pub warehouse: Arc<dyn Warehouse>,
 }
 
 /// One run, as its tasks need it.

@@ -23,7 +23,6 @@ use crate::cancellation::Cancellation;
 use crate::execute::refused;
 use crate::run::Runs;
 use crate::slots::{Event, Job, Slots};
-use crate::warehouse::Warehouse;
 
 /// Messages that wait for the session thread.
 const INBOX_MAX: usize = 1_024;
@@ -43,7 +42,6 @@ pub struct Config {
     pub heartbeat_interval: Duration,
     /// A report without acknowledgement is sent again after this.
     pub resend_after: Duration,
-    pub warehouse: Arc<dyn Warehouse>,
     pub runs: Arc<dyn Runs>,
 }
 

@@ -14,9 +14,9 @@ use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
 use crate::execute::{self, refused};
-use crate::run::Runs;
+use crate::run::{Opened, Runs};
 use crate::session::{Config, Input};
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Error, Warehouse};
 
 /// One attempt for one slot.
 pub(crate) struct Job {
@@ -30,6 +30,9 @@ pub(crate) enum Event {
     Finished { slot: usize, report: Box<TaskReport> },
 }
 
+/// The connection of a slot's last task, and the warehouse it leads to.
+type Warm = (Arc<dyn Warehouse>, Adapter);
+
 /// All slots, and which of them are free.
 pub(crate) struct Slots {
     threads: Vec<(SyncSender<Job>, JoinHandle<()>)>,
@@ -40,7 +43,6 @@ pub(crate) struct Slots {
 struct Slot {
     index: usize,
     name: String,
-    warehouse: Arc<dyn Warehouse>,
     runs: Arc<dyn Runs>,
     session: SyncSender<Input>,
 }
@@ -51,13 +53,7 @@ impl Slots {
         for index in 0..config.slots as usize {
             // Thread names are dbt's, since run results show them.
             let name = format!("Thread-{}", index + 1);
-            let slot = Slot {
-                index,
-                name: name.clone(),
-                warehouse: Arc::clone(&config.warehouse),
-                runs: Arc::clone(&config.runs),
-                session: session.clone(),
-            };
+            let slot = Slot { index, name: name.clone(), runs: Arc::clone(&config.runs), session: session.clone() };
             let (sender, jobs) = sync_channel(1);
             let thread = std::thread::Builder::new()
                 .name(name)
@@ -96,14 +92,14 @@ impl Slots {
 
 impl Slot {
     fn run(self, jobs: &Receiver<Job>) {
-        let mut adapter = None;
+        let mut warm = None;
         while let Ok(job) = jobs.recv() {
             self.tell(Event::Started(job.assignment.clone()));
-            let report = match catch_unwind(AssertUnwindSafe(|| self.execute(&job, &mut adapter))) {
+            let report = match catch_unwind(AssertUnwindSafe(|| self.execute(&job, &mut warm))) {
                 Ok(report) => report,
                 Err(_) => {
                     // Nobody knows what state the connection is in.
-                    adapter = None;
+                    warm = None;
                     refused(&job.assignment, FailureKind::System, Code::Internal, "the task panicked")
                 }
             };
@@ -112,16 +108,18 @@ impl Slot {
         }
     }
 
-    fn execute(&self, job: &Job, warm: &mut Option<Adapter>) -> TaskReport {
+    fn execute(&self, job: &Job, warm: &mut Option<Warm>) -> TaskReport {
         let Job { assignment, cancellation } = job;
-        let Some(run) = self.runs.get(assignment.run) else {
-            return refused(assignment, FailureKind::System, Code::Internal, "the run is not known to this worker");
+        let refuse = |error: Error| refused(assignment, error.kind, error.code, &error.message);
+        let Opened { run, warehouse } = match self.runs.get(assignment.run) {
+            Ok(opened) => opened,
+            Err(error) => return refuse(error),
         };
-        let adapter = match warm.take() {
-            Some(adapter) => adapter,
-            None => match self.warehouse.connect() {
-                Ok(connection) => Adapter::new(self.warehouse.adapter_type(), connection),
-                Err(error) => return refused(assignment, error.kind, error.code, &error.message),
+        let adapter = match warm.take().filter(|(of, _)| Arc::ptr_eq(of, &warehouse)) {
+            Some((_, adapter)) => adapter,
+            None => match warehouse.connect() {
+                Ok(connection) => Adapter::new(warehouse.adapter_type(), connection),
+                Err(error) => return refuse(error),
             },
         };
         cancellation.arm(adapter.canceller());
@@ -132,7 +130,7 @@ impl Slot {
             TaskOutcome::Failure { kind: FailureKind::Transient | FailureKind::System | FailureKind::Timeout, .. }
         );
         if !broken {
-            *warm = Some(adapter);
+            *warm = Some((warehouse, adapter));
         }
         report
     }

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::{RunId, WorkerId};
-use worker::{Config, Handle, Run, Runs};
+use worker::warehouse::Error;
+use worker::{Config, Handle, Opened, Runs};
 
 use crate::support::{Place, Project, assignment};
 
 /// One run that is known under one id.
-struct Known(RunId, Arc<Run>);
+struct Known(RunId, Opened);
 
 impl Runs for Known {
-    fn get(&self, run: RunId) -> Option<Arc<Run>> {
-        (run == self.0).then(|| Arc::clone(&self.1))
+    fn get(&self, run: RunId) -> Result<Opened, Error> {
+        let unknown = || Error::new(FailureKind::System, Code::Internal, "the run is not known to this worker");
+        if run == self.0 { Ok(self.1.clone()) } else { Err(unknown()) }
     }
 }
 
@@ -40,13 +43,13 @@ impl Leader {
         }
         project.model("long", "table", LONG_SQL);
         let run = RunId(uuid::Uuid::now_v7());
+        let known = Opened { run: Arc::new(project.run(&place, |_| {})), warehouse: Arc::clone(&place.warehouse) };
         let config = Config {
             worker: WorkerId("w".into()),
             slots: 2,
             heartbeat_interval: Duration::from_millis(20),
             resend_after,
-            warehouse: Arc::clone(&place.warehouse),
-            runs: Arc::new(Known(run, Arc::new(project.run(&place, |_| {})))),
+            runs: Arc::new(Known(run, known)),
         };
         let (worker, join) = worker::start(config).unwrap();
         let (outbox, messages) = sync_channel(64);
