@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod artifacts;
 pub mod builtin;
+pub mod bundle;
 pub mod cache;
 pub mod compile;
 pub mod context;
