@@ -95,7 +95,9 @@ def manifest(project: Path) -> dict:
         if node["resource_type"] == "test":
             # dbt fills it in when it has run the test with --store-failures; the results have it on both sides.
             del node["relation_name"]
-            node["depends_on"]["macros"] = [name for name in node["depends_on"]["macros"] if name not in ADDED_TO_TESTS]
+            # Of a test whose macro does not exist dbt says that it depends on null.
+            called = [name for name in node["depends_on"]["macros"] if name is not None]
+            node["depends_on"]["macros"] = [name for name in called if name not in ADDED_TO_TESTS]
     for section in ("parent_map", "child_map"):
         found[section] = {key: sorted(value) for key, value in document[section].items()}
     found["disabled"] = sorted(document["disabled"])

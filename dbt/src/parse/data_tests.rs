@@ -122,9 +122,14 @@ fn test_node(
         attached_node: tested.attached.clone(),
         file_key_name: Some(format!("{}.{file_key}", tested.section)),
     });
-    let macro_id = macro_of(job, package.name(), &definition)?;
-    node.depends_on.macros.push(macro_id.clone());
-    let recorded = match read_statically(job, package.name(), &macro_id, &definition) {
+    let macro_id = macro_of(job, package.name(), &definition);
+    match macro_id {
+        Some(id) => node.depends_on.macros.push(id.clone()),
+        // Like dbt, which lets the test fail when it runs, after everything that does not depend on it.
+        None => made.diagnostics.push(unknown(job, &definition).at(tested.file.source.at(entry.span))),
+    }
+    let statically = macro_id.and_then(|id| read_statically(job, package.name(), id, &definition));
+    let recorded = match statically {
         Some(recorded) => recorded,
         None => job.steps.render(&job.parsing, &node, &node.raw_code)?,
     };
@@ -165,29 +170,28 @@ fn test_node(
 }
 
 /// The macro behind the test: of the named package, or else of the own package, the root project, or built in.
-fn macro_of(job: &Job<'_>, package: &str, definition: &Definition) -> Result<NodeId, Diagnostic> {
+fn macro_of<'j>(job: &'j Job<'_>, package: &str, definition: &Definition) -> Option<&'j NodeId> {
     let name = format!("test_{}", definition.name);
     let packages = match &definition.namespace {
         Some(namespace) => vec![namespace.as_str()],
         None => vec![package, job.root().name(), BUILTIN],
     };
-    let found =
-        packages.iter().find_map(|package| job.macros.get_key_value(format!("macro.{package}.{name}").as_str()));
-    if let Some((id, _)) = found {
-        return Ok(id.clone());
-    }
+    let get = |package: &&str| job.macros.get_key_value(format!("macro.{package}.{name}").as_str());
+    packages.iter().find_map(get).map(|(id, _)| id)
+}
+
+fn unknown(job: &Job<'_>, definition: &Definition) -> Diagnostic {
+    let name = &definition.name;
     let called = match &definition.namespace {
-        Some(namespace) => format!("{namespace}.{name}"),
-        None => name,
+        Some(namespace) => format!("{namespace}.test_{name}"),
+        None => format!("test_{name}"),
     };
-    let mut diagnostic = Diagnostic::error(
-        Code::UnknownMacro,
-        format!("'{called}' is undefined: there is no generic test '{}'", definition.name),
-    );
+    let message = format!("'{called}' is undefined: there is no generic test '{name}', so this one will fail");
+    let mut diagnostic = Diagnostic::warning(Code::UnknownMacro, message);
     let known = job.macros.values().filter_map(|found| found.name.strip_prefix("test_"));
-    diagnostic.hint = suggest::hint(&definition.name, known)
+    diagnostic.hint = suggest::hint(name, known)
         .or_else(|| Some("check for typos, or install the package that defines it with 'dbt deps'".to_owned()));
-    Err(diagnostic)
+    diagnostic
 }
 
 /// What rendering would record for one of dbt's own tests, whose macros refer to nothing themselves.
