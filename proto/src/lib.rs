@@ -3,6 +3,8 @@
 //! Invariant: no other crate derives or interprets protobuf; what travels is converted here, at the edge, and what cannot be
 //! converted is refused with the name of the field.
 
+pub mod client;
+
 /// Messages, clients and servers as generated.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
 pub mod v1 {

@@ -1,0 +1,266 @@
+//! A client of a cluster: any of its replicas will do, and while one of them answers, so does the client.
+//!
+//! Invariant: a call is only ever sent again where the answer was that nothing had been done, or where the call is safe to repeat (it
+//! reads, or it carries an id); callers say so by using [`Replicas::call`].
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A replica that does not answer pings for this long is as good as gone, even where its machine keeps the connection open.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// Addresses that are remembered beside those that were configured.
+const LEARNED_MAX: usize = 64;
+
+/// The metadata key under which an error's details name the leader's address.
+pub const LEADER_ADDRESS: &str = "leader_address";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("'{0}' is not the address of a replica; it looks like host:4728 or http://host:4728")]
+    Address(String),
+    #[error("no replica was named")]
+    NoReplica,
+}
+
+/// The replicas of one cluster, as far as they are known. Cheap to clone.
+#[derive(Clone)]
+pub struct Replicas {
+    shared: Arc<Mutex<Shared>>,
+    /// How long a call goes on trying.
+    patience: Duration,
+}
+
+struct Shared {
+    configured: Vec<String>,
+    learned: Vec<String>,
+    channels: HashMap<String, Channel>,
+    /// The one that answered last.
+    preferred: Option<String>,
+}
+
+impl Replicas {
+    /// `patience` is how long calls look for a replica that can do what they ask before they fail.
+    pub fn new<'a>(addresses: impl IntoIterator<Item = &'a str>, patience: Duration) -> Result<Self, Error> {
+        let configured = addresses.into_iter().map(normal).collect::<Result<Vec<_>, _>>()?;
+        if configured.is_empty() {
+            return Err(Error::NoReplica);
+        }
+        let shared = Shared { configured, learned: Vec::new(), channels: HashMap::new(), preferred: None };
+        Ok(Self { shared: Arc::new(Mutex::new(shared)), patience })
+    }
+
+    /// Remembers addresses that a replica told.
+    pub fn learn<'a>(&self, addresses: impl IntoIterator<Item = &'a str>) {
+        let mut shared = self.shared();
+        let learned: Vec<String> = addresses.into_iter().filter_map(|address| normal(address).ok()).collect();
+        shared.learned =
+            learned.into_iter().filter(|known| !shared.configured.contains(known)).take(LEARNED_MAX).collect();
+        let Shared { configured, learned, channels, .. } = &mut *shared;
+        channels.retain(|address, _| configured.contains(address) || learned.contains(address));
+    }
+
+    /// Asks this one first from now on.
+    pub fn prefer(&self, address: &str) {
+        self.shared().preferred = normal(address).ok();
+    }
+
+    /// In the order in which they should be tried.
+    pub fn addresses(&self) -> Vec<String> {
+        let shared = self.shared();
+        let all = shared.preferred.iter().chain(&shared.configured).chain(&shared.learned);
+        let mut addresses: Vec<String> = Vec::new();
+        for address in all {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+        addresses
+    }
+
+    /// A connection, made when it is first used and again when it broke.
+    pub fn channel(&self, address: &str) -> Result<Channel, Error> {
+        let address = normal(address)?;
+        if let Some(channel) = self.shared().channels.get(&address) {
+            return Ok(channel.clone());
+        }
+        let endpoint = Endpoint::from_shared(address.clone()).map_err(|_| Error::Address(address.clone()))?;
+        let channel = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        self.shared().channels.insert(address, channel.clone());
+        Ok(channel)
+    }
+
+    /// Makes a call that may be repeated, of one replica after another, until one can answer it or patience runs out.
+    pub async fn call<T, F, Answer>(&self, mut request: F) -> Result<T, Status>
+    where
+        F: FnMut(Channel) -> Answer,
+        Answer: Future<Output = Result<T, Status>>,
+    {
+        let deadline = Instant::now() + self.patience;
+        let mut backoff = Duration::from_millis(20);
+        loop {
+            let mut last = Status::unavailable("no replica was named");
+            for address in self.addresses() {
+                let channel = self.channel(&address).map_err(|error| Status::invalid_argument(error.to_string()))?;
+                let answer = tokio::time::timeout_at(deadline, request(channel)).await;
+                match answer.unwrap_or_else(|_| Err(Status::unavailable("it did not answer in time"))) {
+                    Ok(answer) => {
+                        self.prefer(&address);
+                        return Ok(answer);
+                    }
+                    Err(status) if !is_retryable(&status) => return Err(status),
+                    Err(status) => {
+                        // The next round begins with whoever leads.
+                        if let Some(leader) = leader_of(&status) {
+                            self.prefer(&leader);
+                        }
+                        last = named(&address, &status);
+                    }
+                }
+            }
+            if Instant::now() + backoff >= deadline {
+                return Err(last);
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // Every change is a single assignment: a panic elsewhere leaves it whole.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether another replica, or the same one a little later, may be able to do what was asked.
+pub fn is_retryable(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable | Code::Aborted => true,
+        // Only a replica that does not lead names the leader; any other precondition is the caller's.
+        Code::FailedPrecondition => leader_of(status).is_some(),
+        // A connection that broke in the middle.
+        Code::Unknown | Code::Cancelled => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
+}
+
+/// The leader's address, where the error says that another replica leads; empty where it does not know which.
+pub fn leader_of(status: &Status) -> Option<String> {
+    let details = status.get_details_error_info()?;
+    details.metadata.get(LEADER_ADDRESS).cloned()
+}
+
+/// The error with the address it came from.
+fn named(address: &str, status: &Status) -> Status {
+    let message = match std::error::Error::source(status) {
+        Some(source) => format!("{address}: {} ({})", status.message(), innermost(source)),
+        None => format!("{address}: {}", status.message()),
+    };
+    Status::new(status.code(), message)
+}
+
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// `host:port` as a URL.
+fn normal(address: &str) -> Result<String, Error> {
+    let address = address.trim().trim_end_matches('/');
+    let wrong = || Error::Address(address.to_owned());
+    let rest = match address.split_once("://") {
+        Some(("http" | "https", rest)) => rest,
+        Some(_) => return Err(wrong()),
+        None => address,
+    };
+    let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    if host.is_empty() || port.parse::<u16>().is_err() || rest.contains(['/', ' ', '@']) {
+        return Err(wrong());
+    }
+    Ok(if address == rest { format!("http://{address}") } else { address.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_made_alike_and_others_refused() {
+        assert_eq!(normal("a:1").unwrap(), "http://a:1");
+        assert_eq!(normal(" https://a.b:4728/ ").unwrap(), "https://a.b:4728");
+        assert_eq!(normal("[::1]:4728").unwrap(), "http://[::1]:4728");
+        for wrong in ["a", "a:x", ":1", "ftp://a:1", "http://a:1/path", "user@a:1", ""] {
+            assert!(normal(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_preferred_one_comes_first_and_none_twice() {
+        let replicas = Replicas::new(["a:1", "b:1"], Duration::ZERO).unwrap();
+        replicas.learn(["b:1", "c:1"]);
+        replicas.prefer("c:1");
+        assert_eq!(replicas.addresses(), ["http://c:1", "http://a:1", "http://b:1"]);
+    }
+
+    fn not_leader(leader: &str) -> Status {
+        let metadata = HashMap::from([(LEADER_ADDRESS.to_owned(), leader.to_owned())]);
+        let details = ErrorDetails::with_error_info("NOT_LEADER", "kontiki", metadata);
+        Status::with_error_details(Code::FailedPrecondition, "another replica leads", details)
+    }
+
+    #[tokio::test]
+    async fn a_call_goes_on_until_a_replica_can_answer() {
+        let replicas = Replicas::new(["a:1", "b:1"], Duration::from_secs(10)).unwrap();
+        let calls = AtomicUsize::new(0);
+        let answer = replicas.call(|_| {
+            let call = calls.fetch_add(1, Ordering::Relaxed);
+            async move {
+                match call {
+                    0 => Err(Status::unavailable("down")),
+                    1 => Err(not_leader("c:1")),
+                    _ => Ok(call),
+                }
+            }
+        });
+        assert_eq!(answer.await.unwrap(), 2);
+        assert_eq!(replicas.addresses()[0], "http://c:1");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_repeated_and_patience_ends() {
+        let replicas = Replicas::new(["a:1"], Duration::from_millis(30)).unwrap();
+        let calls = AtomicUsize::new(0);
+        let refused = replicas.call(|_| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            async { Err::<(), _>(Status::failed_precondition("the run has not finished")) }
+        });
+        assert_eq!(refused.await.unwrap_err().code(), Code::FailedPrecondition);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        let gone = replicas.call(|_| async { Err::<(), _>(Status::unavailable("down")) });
+        assert_eq!(gone.await.unwrap_err().message(), "http://a:1: down");
+    }
+}
