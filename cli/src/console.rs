@@ -42,6 +42,8 @@ struct Inner {
     secrets: Secrets,
     log_level: LogLevel,
     log: Option<Mutex<LogFile>>,
+    /// Lines that are ready and not printed yet, while somebody holds them back.
+    held: Mutex<Option<String>>,
     progress: Mutex<Option<Progress>>,
 }
 
@@ -76,6 +78,7 @@ impl Console {
                 secrets: Secrets::of_environment(),
                 log_level: global.log_level_file,
                 log,
+                held: Mutex::new(None),
                 progress: Mutex::new(None),
             }),
         }
@@ -88,6 +91,9 @@ impl Console {
             let message = event.message(Style { colors: false }, self.inner.width);
             let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             log.write(event.level_name(), &self.inner.secrets.conceal(&message), now);
+            if self.held().is_none() {
+                log.flush();
+            }
         }
         if event.level() < self.inner.level {
             return;
@@ -100,6 +106,16 @@ impl Console {
             LogFormat::Default | LogFormat::Text => format!("{}  {message}", now.format("%H:%M:%S")),
         };
         self.write(&line);
+    }
+
+    /// Keeps lines back until the guard is dropped, and then writes them at once: a thousand lines that come together cost one write.
+    pub fn hold(&self) -> Held<'_> {
+        self.held().get_or_insert_default();
+        Held { console: self }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.inner.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// What a verb was asked to print (`ls`, `show`, `compile`) and what templates `print()`: no time before it, and not silenced by
@@ -180,17 +196,45 @@ impl Console {
         .to_string()
     }
 
-    /// A reader that went away (`kontiki ls | head`) is no reason to fail the run.
     fn write(&self, line: &str) {
         let line = self.inner.secrets.conceal(line);
+        let mut held = self.held();
+        if let Some(held) = held.as_mut() {
+            held.push_str(&line);
+            held.push('\n');
+            return;
+        }
+        drop(held);
+        self.write_out(&format!("{line}\n"));
+    }
+
+    /// A reader that went away (`kontiki ls | head`) is no reason to fail the run.
+    fn write_out(&self, lines: &str) {
         let progress = self.progress();
         let print = || {
             let mut out = std::io::stdout().lock();
-            let _reader_gone = writeln!(out, "{line}").and_then(|()| out.flush());
+            let _reader_gone = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
         };
         match progress.as_ref() {
             Some(progress) => progress.suspend(print),
             None => print(),
+        }
+    }
+}
+
+/// Holds lines back while it lives.
+pub struct Held<'a> {
+    console: &'a Console,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let lines = self.console.held().take();
+        if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+            self.console.write_out(&lines);
+        }
+        if let Some(log) = &self.console.inner.log {
+            log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).flush();
         }
     }
 }

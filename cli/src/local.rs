@@ -22,6 +22,9 @@ use worker::session::{Outbox, Refusal};
 use worker::warehouse::{Error, Warehouse};
 use worker::{Opened, Run, Runs};
 
+/// There is no other worker to leave anything to, and views that are ready together are published together.
+const OFFERED_PER_SLOT: u32 = 48;
+
 /// Leader and worker of this process.
 pub struct Local {
     pub leader: Handle,
@@ -42,6 +45,10 @@ impl Runs for Registry {
         let unknown = || Error::new(FailureKind::System, Code::Internal, "the run is not known to this worker");
         known.map(|run| Opened { run, warehouse: Arc::clone(&self.warehouse) }).ok_or_else(unknown)
     }
+
+    fn at_hand(&self, run: RunId) -> Option<Arc<Run>> {
+        self.get(run).ok().map(|opened| opened.run)
+    }
 }
 
 impl Local {
@@ -52,6 +59,7 @@ impl Local {
         let config = worker::Config {
             worker: WorkerId(format!("local-{}", uuid::Uuid::now_v7()).into()),
             slots,
+            offered_per_slot: OFFERED_PER_SLOT,
             heartbeat_interval: Duration::from_secs(5),
             resend_after: Duration::from_secs(5),
             runs: Arc::clone(&runs) as Arc<dyn Runs>,
@@ -70,8 +78,8 @@ impl Local {
     /// Opens the session between worker and leader.
     pub fn join(&self) -> anyhow::Result<()> {
         let worker = self.worker.clone();
-        let uplink = self.leader.attach(move |message| {
-            worker.deliver(message);
+        let uplink = self.leader.attach(move |messages| {
+            worker.deliver_all(messages);
             true
         })?;
         self.worker.connect(ToLeader(uplink));
@@ -91,9 +99,14 @@ struct ToLeader(Uplink);
 
 impl Outbox for ToLeader {
     fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal> {
-        self.0.try_send(message).map_err(|error| match error {
+        self.0.try_send(vec![message]).map_err(|error| match error {
             TrySendError::Full(()) => Refusal::Full,
             TrySendError::Disconnected(()) => Refusal::Closed,
         })
+    }
+
+    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> usize {
+        let count = messages.len();
+        if self.0.try_send(messages).is_ok() { count } else { 0 }
     }
 }

@@ -73,10 +73,10 @@ fn in_process(name: &str, tasks: usize, width: usize) {
     let handle = local::start(Config::new(folder.path())).unwrap();
     println!("{name}: open a new log: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     let (inbox, messages) = std::sync::mpsc::sync_channel(10_000);
-    let uplink = handle.attach(move |message| inbox.send(message).is_ok()).unwrap();
+    let uplink = handle.attach(move |messages| inbox.send(messages).is_ok()).unwrap();
     uplink.send(WorkerMessage::Hello { worker: WorkerId("worker".into()), slots: SLOTS, running: vec![] }).unwrap();
     let worker = std::thread::spawn(move || {
-        for message in messages {
+        for message in messages.into_iter().flatten() {
             if let LeaderMessage::Assign(assignment) = message
                 && uplink.send(WorkerMessage::Report(Box::new(report(&assignment)))).is_err()
             {

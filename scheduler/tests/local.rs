@@ -207,16 +207,16 @@ fn an_attached_worker_is_called_on_the_leaders_thread_until_it_stops_listening()
     let folder = tempfile::tempdir().unwrap();
     let handle = open(&folder);
     let (sender, receiver) = std::sync::mpsc::sync_channel(8);
-    let deliver = move |message| sender.send((message, std::thread::current().name().map(str::to_owned))).is_ok();
+    let deliver = move |messages| sender.send((messages, std::thread::current().name().map(str::to_owned))).is_ok();
     let uplink = handle.attach(deliver).unwrap();
     uplink.send(WorkerMessage::Hello { worker: worker("w"), slots: 1, running: vec![] }).unwrap();
     let updates = handle.subscribe(run_id(1)).unwrap();
     handle.submit(submission(plan(1, &[("a", &[]), ("b", &[0])]))).unwrap();
-    let (message, thread) = receiver.recv().unwrap();
+    let (messages, thread): (Vec<LeaderMessage>, _) = receiver.recv().unwrap();
     assert_eq!(thread.as_deref(), Some("leader"));
-    let LeaderMessage::Assign(assignment) = message else { panic!("{message:?}") };
+    let [LeaderMessage::Assign(assignment)] = &messages[..] else { panic!("{messages:?}") };
     drop(receiver);
-    uplink.send(WorkerMessage::Report(Box::new(success(&assignment)))).unwrap();
+    uplink.send(WorkerMessage::Report(Box::new(success(assignment)))).unwrap();
     // Nobody hears the next assignment: the worker is lost and another one gets the task.
     let mut second = connect(&handle, "v", 1);
     let again = next_assignment(&mut second);

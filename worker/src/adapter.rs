@@ -15,7 +15,7 @@ use common::task::FailureKind;
 
 use crate::cancellation::Cancellation;
 use crate::comment::Comment;
-use crate::warehouse::{Canceller, Connection, Error};
+use crate::warehouse::{Canceller, Connection, Error, Publication};
 
 /// One connection, shared by the executor and the templates it renders. Cheap to clone; stays on its thread.
 #[derive(Clone)]
@@ -79,6 +79,11 @@ impl Adapter {
 
     pub(crate) fn query(&self, sql: &str) -> Result<(Response, Table), Error> {
         self.connection()?.query(&self.commented(sql))
+    }
+
+    /// Publishes for several attempts at once: no single one's cancellation stops it.
+    pub(crate) fn publish_group(&self, publications: &[&Publication]) -> Result<Vec<Response>, Error> {
+        self.connection.borrow_mut().publish_group(publications)
     }
 
     /// Clears a transaction that a template or a failure left open, canceled or not.

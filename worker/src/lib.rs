@@ -14,6 +14,7 @@ pub mod comment;
 pub mod execute;
 pub mod failure;
 pub mod materialize;
+mod queue;
 pub mod run;
 pub mod seed;
 pub mod session;

@@ -2,20 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use common::manifest::ResourceType;
+use common::node_config::Materialization;
 use common::relation::{Relation, RelationType};
-use common::run::RunOptions;
+use common::run::{RunOptions, Verb};
 use common::target::Target;
-use common::{Manifest, RunId};
+use common::{Manifest, NodeId, RunId};
 use dbt::compile::Compiler;
 
+use crate::execute::Folders;
 use crate::warehouse::{Connection, Error, Warehouse};
 
 /// Finds the runs that assignments name. On a laptop there is one; a cluster's worker fetches and parses bundles.
 pub trait Runs: Send + Sync {
     /// May take long the first time; called on a slot's thread.
     fn get(&self, run: RunId) -> Result<Opened, Error>;
+
+    /// The run where it is here already, without waiting for anything: to order and group the attempts that wait. Without it they
+    /// go in the order in which they came, each alone.
+    fn at_hand(&self, _run: RunId) -> Option<Arc<Run>> {
+        None
+    }
 }
 
 /// A run, and the warehouse that its target names.
@@ -34,6 +43,9 @@ pub struct Run {
     pub project_root: PathBuf,
     pub artifacts: Artifacts,
     known: Mutex<Known>,
+    ranks: OnceLock<HashMap<NodeId, u64>>,
+    /// Folders of artifacts that are there.
+    pub(crate) folders: Folders,
 }
 
 /// Where the SQL of nodes is kept for people to read.
@@ -63,11 +75,38 @@ impl Run {
         project_root: PathBuf,
         artifacts: Artifacts,
     ) -> Self {
-        Self { compiler, options, target, project_root, artifacts, known: Mutex::default() }
+        let (known, ranks, folders) = Default::default();
+        Self { compiler, options, target, project_root, artifacts, known, ranks, folders }
     }
 
     pub fn manifest(&self) -> &Arc<Manifest> {
         self.compiler.manifest()
+    }
+
+    /// Says which attempts go first where several wait: the higher, the sooner. Only the first call counts.
+    pub fn set_ranks(&self, ranks: HashMap<NodeId, u64>) {
+        // Attempts are ordered by what is known when they arrive; a second set would only mix the two.
+        let _ = self.ranks.set(ranks);
+    }
+
+    pub(crate) fn rank(&self, node: &NodeId) -> u64 {
+        self.ranks.get().and_then(|ranks| ranks.get(node)).copied().unwrap_or_default()
+    }
+
+    /// Whether an attempt at the node may share a slot, and a transaction, with others: it is a view and runs no statements of the
+    /// user's beside it, so committing it costs more than building it. Compiling is light whatever the node.
+    pub(crate) fn is_light(&self, node: &NodeId) -> bool {
+        if self.options.verb == Verb::Compile {
+            return true;
+        }
+        self.manifest().nodes.get(node).is_some_and(|node| {
+            let config = &node.config;
+            node.resource_type == ResourceType::Model
+                && config.materialized == Materialization::View
+                && config.pre_hook.is_empty()
+                && config.post_hook.is_empty()
+                && !config.extra.contains_key("sql_header")
+        })
     }
 
     /// Creates the schema of `relation` unless this run has seen it.

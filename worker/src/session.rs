@@ -8,7 +8,7 @@
 //! started twice; the session thread never blocks on the leader (what the leader does not take is sent again), so a leader
 //! that blocks on the session cannot deadlock with it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -21,14 +21,15 @@ use common::{Epoch, NodeId, RunId, WorkerId};
 
 use crate::cancellation::Cancellation;
 use crate::execute::refused;
+use crate::queue::Queue;
 use crate::run::Runs;
 use crate::slots::{Event, Job, Slots};
 
 /// Messages that wait for the session thread.
 const INBOX_MAX: usize = 1_024;
 
-/// Attempts offered for each slot: while one runs, the next is here already, so that no slot waits for the leader's commit.
-const OFFERED_PER_SLOT: u32 = 2;
+/// Inputs that are heard before the slots get new work, so that attempts which arrive together can be taken together.
+const INPUTS_AT_ONCE: usize = 256;
 
 /// How soon to interrupt again an attempt that was canceled and still runs: an interruption that arrives between two statements
 /// is lost.
@@ -39,6 +40,9 @@ pub struct Config {
     pub worker: WorkerId,
     /// Tasks at once; each slot is a thread with a connection of its own.
     pub slots: u32,
+    /// Attempts offered for each slot. Two hide the leader's commit: while one runs, the next is here already. With more, cheap ones
+    /// can be published together, but other workers find less to do.
+    pub offered_per_slot: u32,
     pub heartbeat_interval: Duration,
     /// A report without acknowledgement is sent again after this.
     pub resend_after: Duration,
@@ -68,6 +72,11 @@ pub enum Refusal {
 /// The worker's way to the leader. It must never wait for the leader, who may be waiting for this worker.
 pub trait Outbox: Send {
     fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal>;
+
+    /// Offers messages in their order until one is refused; tells how many were taken.
+    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> usize {
+        messages.into_iter().take_while(|message| self.offer(message.clone()).is_ok()).count()
+    }
 }
 
 impl Outbox for SyncSender<WorkerMessage> {
@@ -83,19 +92,19 @@ impl Outbox for SyncSender<WorkerMessage> {
 pub(crate) enum Input {
     /// A session with a leader begins; it hears everything from here on.
     Connect(Box<dyn Outbox>),
-    Leader(LeaderMessage),
+    Leader(Vec<LeaderMessage>),
     Slot(Event),
     CancelAll,
 }
 
 /// An attempt's name in the session.
-type Key = (RunId, NodeId, Epoch);
+pub(crate) type Key = (RunId, NodeId, Epoch);
 
 struct Session {
     config: Config,
     outbox: Option<Box<dyn Outbox>>,
     slots: Slots,
-    waiting: VecDeque<Assignment>,
+    waiting: Queue,
     running: BTreeMap<Key, (Assignment, Cancellation)>,
     reports: BTreeMap<Key, Unacknowledged>,
     draining: bool,
@@ -115,7 +124,7 @@ pub fn start(config: Config) -> std::io::Result<(Handle, Join)> {
         config,
         outbox: None,
         slots,
-        waiting: VecDeque::new(),
+        waiting: Queue::default(),
         running: BTreeMap::new(),
         reports: BTreeMap::new(),
         draining: false,
@@ -133,7 +142,12 @@ impl Handle {
 
     /// A message of the leader. Blocks while the worker is behind; does nothing once the worker has stopped.
     pub fn deliver(&self, message: LeaderMessage) {
-        self.send(Input::Leader(message));
+        self.deliver_all(vec![message]);
+    }
+
+    /// Messages of the leader that belong together: they are heard before any of them is acted on.
+    pub fn deliver_all(&self, messages: Vec<LeaderMessage>) {
+        self.send(Input::Leader(messages));
     }
 
     /// Stops every attempt and interrupts their SQL; each is reported as canceled.
@@ -165,8 +179,11 @@ impl Session {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            for input in inputs.try_iter().take(INPUTS_AT_ONCE) {
+                self.react(input);
+            }
             if Instant::now() >= heartbeat_at {
-                self.tell(WorkerMessage::Heartbeat);
+                self.tell(vec![WorkerMessage::Heartbeat]);
                 heartbeat_at = Instant::now() + self.config.heartbeat_interval;
             }
             self.insist();
@@ -179,27 +196,33 @@ impl Session {
     fn react(&mut self, input: Input) {
         match input {
             Input::Connect(outbox) => self.greet(outbox),
-            Input::Leader(LeaderMessage::Assign(assignment)) => self.assign(assignment),
-            Input::Leader(LeaderMessage::Acknowledged { run, node, epoch }) => {
-                self.reports.remove(&(run, node, epoch));
-            }
-            Input::Leader(LeaderMessage::Cancel { run, node, epoch }) => self.cancel(&(run, node, epoch)),
-            Input::Leader(LeaderMessage::Drain) => self.draining = true,
+            Input::Leader(messages) => messages.into_iter().for_each(|message| self.hear(message)),
             Input::CancelAll => {
                 let keys: Vec<Key> = self.running.keys().cloned().chain(self.waiting.iter().map(key)).collect();
                 for key in &keys {
                     self.cancel(key);
                 }
             }
-            Input::Slot(Event::Started(assignment)) => {
-                let Assignment { run, node, epoch, .. } = assignment;
-                self.tell(WorkerMessage::Started { run, node, epoch });
+            Input::Slot(Event::Started(assignments)) => {
+                let started = |Assignment { run, node, epoch, .. }| WorkerMessage::Started { run, node, epoch };
+                self.tell(assignments.into_iter().map(started).collect());
             }
-            Input::Slot(Event::Finished { slot, report }) => {
+            Input::Slot(Event::Finished { slot, reports }) => {
                 self.slots.free(slot);
-                self.running.remove(&(report.run, report.node.clone(), report.epoch));
-                self.keep(report);
+                for report in reports {
+                    self.running.remove(&(report.run, report.node.clone(), report.epoch));
+                    self.keep(Box::new(report));
+                }
             }
+        }
+    }
+
+    fn hear(&mut self, message: LeaderMessage) {
+        match message {
+            LeaderMessage::Assign(assignment) => self.assign(assignment),
+            LeaderMessage::Acknowledged { run, node, epoch } => drop(self.reports.remove(&(run, node, epoch))),
+            LeaderMessage::Cancel { run, node, epoch } => self.cancel(&(run, node, epoch)),
+            LeaderMessage::Drain => self.draining = true,
         }
     }
 
@@ -213,23 +236,21 @@ impl Session {
         let hello = WorkerMessage::Hello {
             worker: self.config.worker.clone(),
             slots: self.offered(),
-            running: running.chain(&self.waiting).cloned().chain(ended).collect(),
+            running: running.chain(self.waiting.iter()).cloned().chain(ended).collect(),
         };
-        self.tell(hello);
+        self.tell(vec![hello]);
         for unacknowledged in self.reports.values_mut() {
             unacknowledged.sent_at = None;
         }
     }
 
     fn offered(&self) -> u32 {
-        self.config.slots.saturating_mul(OFFERED_PER_SLOT)
+        self.config.slots.saturating_mul(self.config.offered_per_slot)
     }
 
     fn assign(&mut self, assignment: Assignment) {
         let key = key(&assignment);
-        let known = self.running.contains_key(&key)
-            || self.reports.contains_key(&key)
-            || self.waiting.iter().any(|waiting| self::key(waiting) == key);
+        let known = self.running.contains_key(&key) || self.reports.contains_key(&key) || self.waiting.contains(&key);
         if known {
             return;
         }
@@ -238,16 +259,17 @@ impl Session {
             let message = if self.draining { "the worker is leaving" } else { "the worker has no free slot" };
             self.keep(Box::new(refused(&assignment, FailureKind::WorkerLost, Code::WorkerLost, message)));
         } else {
-            self.waiting.push_back(assignment);
+            let run = self.config.runs.at_hand(assignment.run);
+            let rank = run.as_ref().map_or(0, |run| run.rank(&assignment.node));
+            let is_light = assignment.attempt.0 == 1 && run.is_some_and(|run| run.is_light(&assignment.node));
+            self.waiting.push(assignment, rank, is_light);
         }
     }
 
     fn cancel(&mut self, key: &Key) {
         if let Some((_, cancellation)) = self.running.get(key) {
             cancellation.cancel();
-        } else if let Some(index) = self.waiting.iter().position(|waiting| self::key(waiting) == *key)
-            && let Some(assignment) = self.waiting.remove(index)
-        {
+        } else if let Some(assignment) = self.waiting.remove(key) {
             let report = refused(&assignment, FailureKind::Canceled, Code::Canceled, "the run was canceled");
             self.keep(Box::new(report));
         }
@@ -260,12 +282,15 @@ impl Session {
     }
 
     fn fill_slots(&mut self) {
-        while self.slots.has_free()
-            && let Some(assignment) = self.waiting.pop_front()
-        {
-            let cancellation = Cancellation::default();
-            self.running.insert(key(&assignment), (assignment.clone(), cancellation.clone()));
-            self.slots.hand(Job { assignment, cancellation });
+        while self.slots.has_free() && !self.waiting.is_empty() {
+            let taken = self.waiting.take(self.config.slots as usize);
+            let attempts = taken.into_iter().map(|assignment| {
+                let cancellation = Cancellation::default();
+                self.running.insert(key(&assignment), (assignment.clone(), cancellation.clone()));
+                (assignment, cancellation)
+            });
+            let job = Job { attempts: attempts.collect() };
+            self.slots.hand(job);
         }
     }
 
@@ -277,20 +302,23 @@ impl Session {
     fn send_reports(&mut self) {
         let Some(outbox) = &mut self.outbox else { return };
         let now = Instant::now();
-        for unacknowledged in self.reports.values_mut() {
-            let due = unacknowledged.sent_at.is_none_or(|at| now.duration_since(at) >= self.config.resend_after);
-            if due && outbox.offer(WorkerMessage::Report(unacknowledged.report.clone())).is_ok() {
-                unacknowledged.sent_at = Some(now);
-            }
+        let is_due = |at: Instant| now.duration_since(at) >= self.config.resend_after;
+        let mut due: Vec<&mut Unacknowledged> =
+            self.reports.values_mut().filter(|report| report.sent_at.is_none_or(is_due)).collect();
+        if due.is_empty() {
+            return;
+        }
+        let messages = due.iter().map(|unacknowledged| WorkerMessage::Report(unacknowledged.report.clone())).collect();
+        let taken = outbox.offer_all(messages);
+        for unacknowledged in due.iter_mut().take(taken) {
+            unacknowledged.sent_at = Some(now);
         }
     }
 
     /// Sends what may get lost: heartbeats are followed by others, a start is only for the eye.
-    fn tell(&mut self, message: WorkerMessage) {
-        if let Some(outbox) = &mut self.outbox
-            && outbox.offer(message) == Err(Refusal::Closed)
-        {
-            self.outbox = None;
+    fn tell(&mut self, messages: Vec<WorkerMessage>) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.offer_all(messages);
         }
     }
 
@@ -314,6 +342,6 @@ impl Session {
     }
 }
 
-fn key(assignment: &Assignment) -> Key {
+pub(crate) fn key(assignment: &Assignment) -> Key {
     (assignment.run, assignment.node.clone(), assignment.epoch)
 }

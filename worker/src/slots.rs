@@ -1,7 +1,8 @@
 //! Slots: threads that execute one attempt after another, each over a connection that is opened when it is first needed and kept
 //! warm.
 //!
-//! Invariant: a job handed to a slot always ends in `Event::Finished`, even where executing it panics.
+//! Invariant: a job handed to a slot always ends in `Event::Finished` with a report for each of its attempts, even where executing
+//! one of them panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,16 +19,15 @@ use crate::run::{Opened, Runs};
 use crate::session::{Config, Input};
 use crate::warehouse::{Error, Warehouse};
 
-/// One attempt for one slot.
+/// What a slot is given at once: one attempt, or several light ones of one run.
 pub(crate) struct Job {
-    pub assignment: Assignment,
-    pub cancellation: Cancellation,
+    pub attempts: Vec<(Assignment, Cancellation)>,
 }
 
 /// What a slot tells the session.
 pub(crate) enum Event {
-    Started(Assignment),
-    Finished { slot: usize, report: Box<TaskReport> },
+    Started(Vec<Assignment>),
+    Finished { slot: usize, reports: Vec<TaskReport> },
 }
 
 /// The connection of a slot's last task, and the warehouse it leads to.
@@ -94,24 +94,24 @@ impl Slot {
     fn run(self, jobs: &Receiver<Job>) {
         let mut warm = None;
         while let Ok(job) = jobs.recv() {
-            self.tell(Event::Started(job.assignment.clone()));
-            let report = match catch_unwind(AssertUnwindSafe(|| self.execute(&job, &mut warm))) {
-                Ok(report) => report,
-                Err(_) => {
-                    // Nobody knows what state the connection is in.
-                    warm = None;
-                    refused(&job.assignment, FailureKind::System, Code::Internal, "the task panicked")
-                }
-            };
-            job.cancellation.disarm();
-            self.tell(Event::Finished { slot: self.index, report: Box::new(report) });
+            self.tell(Event::Started(job.attempts.iter().map(|(assignment, _)| assignment.clone()).collect()));
+            let mut reports = Vec::with_capacity(job.attempts.len());
+            if catch_unwind(AssertUnwindSafe(|| self.execute(&job, &mut warm, &mut reports))).is_err() {
+                // Nobody knows what state the connection is in.
+                warm = None;
+                refuse_rest(&job, &mut reports, FailureKind::System, Code::Internal, "the task panicked");
+            }
+            for (_, cancellation) in &job.attempts {
+                cancellation.disarm();
+            }
+            self.tell(Event::Finished { slot: self.index, reports });
         }
     }
 
-    fn execute(&self, job: &Job, warm: &mut Option<Warm>) -> TaskReport {
-        let Job { assignment, cancellation } = job;
-        let refuse = |error: Error| refused(assignment, error.kind, error.code, &error.message);
-        let Opened { run, warehouse } = match self.runs.get(assignment.run) {
+    fn execute(&self, job: &Job, warm: &mut Option<Warm>, reports: &mut Vec<TaskReport>) {
+        let Some((first, _)) = job.attempts.first() else { return };
+        let mut refuse = |error: Error| refuse_rest(job, reports, error.kind, error.code, &error.message);
+        let Opened { run, warehouse } = match self.runs.get(first.run) {
             Ok(opened) => opened,
             Err(error) => return refuse(error),
         };
@@ -122,21 +122,28 @@ impl Slot {
                 Err(error) => return refuse(error),
             },
         };
-        cancellation.arm(adapter.canceller());
-        let report = execute::execute(assignment, &run, &adapter.for_attempt(cancellation.clone()), &self.name);
+        execute::together(&job.attempts, &run, &adapter, &self.name, reports);
         // After anything but the user's own errors the connection may be broken: the next task opens a new one.
-        let broken = matches!(
-            report.outcome,
-            TaskOutcome::Failure { kind: FailureKind::Transient | FailureKind::System | FailureKind::Timeout, .. }
-        );
-        if !broken {
+        let is_broken = |report: &TaskReport| {
+            let TaskOutcome::Failure { kind, .. } = &report.outcome else { return false };
+            matches!(kind, FailureKind::Transient | FailureKind::System | FailureKind::Timeout)
+        };
+        if !reports.iter().any(is_broken) {
             *warm = Some((warehouse, adapter));
         }
-        report
     }
 
     fn tell(&self, event: Event) {
         // The session outlives its slots, except when the process ends.
         drop(self.session.send(Input::Slot(event)));
+    }
+}
+
+/// Reports the attempts of a job that have no report yet.
+fn refuse_rest(job: &Job, reports: &mut Vec<TaskReport>, kind: FailureKind, code: Code, message: &str) {
+    for (assignment, _) in &job.attempts {
+        if !reports.iter().any(|report| report.node == assignment.node && report.epoch == assignment.epoch) {
+            reports.push(refused(assignment, kind, code, message));
+        }
     }
 }

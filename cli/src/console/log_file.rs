@@ -20,7 +20,12 @@ pub struct LogFile {
     /// `None` once writing failed.
     file: Option<File>,
     bytes: u64,
+    /// Lines for the next `flush`.
+    unwritten: String,
 }
+
+/// Lines that are kept for a flush at most.
+const UNWRITTEN_MAX: usize = 64 << 10;
 
 impl LogFile {
     /// Opens the log in `folder` and marks where this call begins.
@@ -29,28 +34,39 @@ impl LogFile {
         let path = folder.join(FILE);
         let file = append(&path)?;
         let bytes = file.metadata()?.len();
-        let mut log = Self { path, file: Some(file), bytes };
         let rule = "=".repeat(30);
-        log.write_all(&format!("{rule} {} | {invocation_id} {rule}\n", now.format("%H:%M:%S%.6f")));
+        let unwritten = format!("{rule} {} | {invocation_id} {rule}\n", now.format("%H:%M:%S%.6f"));
+        let mut log = Self { path, file: Some(file), bytes, unwritten };
+        log.flush();
         Ok(log)
     }
 
+    /// Takes a line for the next `flush`.
     pub fn write(&mut self, level: &str, message: &str, now: DateTime<Utc>) {
         let thread = std::thread::current();
         let thread = thread.name().filter(|name| *name != "main").unwrap_or("MainThread");
-        self.write_all(&format!("{} [{level:<5}] [{thread}]: {message}\n", now.format("%H:%M:%S%.6f")));
+        let line = format!("{} [{level:<5}] [{thread}]: {message}\n", now.format("%H:%M:%S%.6f"));
+        self.unwritten.push_str(&line);
+        if self.unwritten.len() > UNWRITTEN_MAX {
+            self.flush();
+        }
     }
 
-    fn write_all(&mut self, text: &str) {
+    pub fn flush(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
         if self.bytes >= BYTES_MAX {
             self.file = self.rotate().ok();
             self.bytes = 0;
         }
-        let Some(file) = &mut self.file else { return };
-        match file.write_all(text.as_bytes()) {
-            Ok(()) => self.bytes += text.len() as u64,
-            Err(_) => self.file = None,
+        if let Some(file) = &mut self.file {
+            match file.write_all(self.unwritten.as_bytes()) {
+                Ok(()) => self.bytes += self.unwritten.len() as u64,
+                Err(_) => self.file = None,
+            }
         }
+        self.unwritten.clear();
     }
 
     fn rotate(&self) -> std::io::Result<File> {
@@ -81,6 +97,7 @@ mod tests {
             std::fs::write(folder.path().join(FILE), large).unwrap();
             let mut log = LogFile::open(folder.path(), "id", Utc::now()).unwrap();
             log.write("info", "hello", Utc::now());
+            log.flush();
         }
         let mut names: Vec<String> = std::fs::read_dir(folder.path())
             .unwrap()

@@ -15,6 +15,9 @@ use super::lines::node_line;
 use super::outcome::Outcomes;
 use crate::console::{Console, Event, NodeLine};
 
+/// Updates whose lines are printed at once.
+const UPDATES_AT_ONCE: usize = 256;
+
 /// Follows one run to its end.
 pub struct Follower<'a> {
     /// None where nodes have no lines of their own.
@@ -40,19 +43,31 @@ impl<'a> Follower<'a> {
 
     /// Prints and records updates until the run is finished; `None` where the leader stopped before.
     pub fn follow(&mut self, updates: &Receiver<Update>) -> Option<RunOutcome> {
-        while let Ok(update) = updates.recv() {
-            match update {
-                Update::Started { node, .. } => self.started(&node),
-                Update::Event(Committed::TaskUpForRetry { node, attempt, ending, .. }) => {
-                    let reason = ending.failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or_default();
-                    self.emit(&Event::Note(format!("Attempt {} of {node} will be repeated: {reason}", attempt.0)));
+        while let Ok(first) = updates.recv() {
+            // What came with it is printed with it.
+            let console = self.console;
+            let _lines = console.map(Console::hold);
+            for update in std::iter::once(first).chain(updates.try_iter().take(UPDATES_AT_ONCE)) {
+                if let Some(outcome) = self.react(update) {
+                    return Some(outcome);
                 }
-                Update::Event(Committed::TaskFinished { node, state, ending, .. }) => {
-                    self.finished(&node, &state, ending.as_deref());
-                }
-                Update::Event(Committed::RunFinished { outcome, .. }) => return Some(outcome),
-                Update::Event(_) => {}
             }
+        }
+        None
+    }
+
+    fn react(&mut self, update: Update) -> Option<RunOutcome> {
+        match update {
+            Update::Started { node, .. } => self.started(&node),
+            Update::Event(Committed::TaskUpForRetry { node, attempt, ending, .. }) => {
+                let reason = ending.failure.as_ref().map(|failure| failure.message.as_str()).unwrap_or_default();
+                self.emit(&Event::Note(format!("Attempt {} of {node} will be repeated: {reason}", attempt.0)));
+            }
+            Update::Event(Committed::TaskFinished { node, state, ending, .. }) => {
+                self.finished(&node, &state, ending.as_deref());
+            }
+            Update::Event(Committed::RunFinished { outcome, .. }) => return Some(outcome),
+            Update::Event(_) => {}
         }
         None
     }

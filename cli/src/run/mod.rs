@@ -165,7 +165,7 @@ impl<'a> Driver<'a> {
         let may_go_on = !self.is_announced
             || hooks::run(When::Start, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
         if may_go_on {
-            let result = self.follow(&local, id, &request);
+            let result = self.follow(&local, id, &request, &run);
             call.console.end_progress();
             result?;
         }
@@ -179,7 +179,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Hands the run to the leader and follows it.
-    fn follow(&mut self, local: &Local, id: RunId, request: &Request) -> Result<(), Refused> {
+    fn follow(&mut self, local: &Local, id: RunId, request: &Request, run: &Run) -> Result<(), Refused> {
         let call = self.call;
         let refuse = |error: &dyn std::fmt::Display| call.refuse_with(Code::Internal, error);
         let (exposures, selected): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
@@ -198,6 +198,7 @@ impl<'a> Driver<'a> {
                 let options = PlanOptions { tests_block: request.options.verb == Verb::Build };
                 let tasks = dbt::graph::plan(self.manifest, self.graph, &selected, &durations, options);
                 let count = tasks.len();
+                run.set_ranks(tasks.iter().map(|task| (task.node.clone(), task.priority)).collect());
                 let plan = RunPlan {
                     run: id,
                     request: RequestId(id.to_string().into()),

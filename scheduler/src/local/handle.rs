@@ -25,13 +25,13 @@ pub type Session = (tokio::sync::mpsc::Sender<WorkerMessage>, tokio::sync::mpsc:
 /// Asked of the state, answered over a channel of its own.
 pub(super) type Question = Box<dyn FnOnce(&State) + Send>;
 
-/// Hands a message to a worker; false once nobody listens.
-pub(super) type Deliver = Box<dyn FnMut(LeaderMessage) -> bool + Send>;
+/// Hands messages to a worker, all that one commit made deliverable; false once nobody listens.
+pub(super) type Deliver = Box<dyn FnMut(Vec<LeaderMessage>) -> bool + Send>;
 
 /// What reaches the leader's thread.
 pub(super) enum Input {
     Connect(SessionId, Deliver),
-    Message(SessionId, WorkerMessage),
+    Messages(SessionId, Vec<WorkerMessage>),
     Disconnect(SessionId),
     Propose(Vec<Command>, SyncSender<Result<Vec<Reply>, Error>>),
     Read(Question),
@@ -48,12 +48,13 @@ pub struct Uplink {
 impl Uplink {
     /// Waits while the leader is behind.
     pub fn send(&self, message: WorkerMessage) -> Result<(), Error> {
-        self.inbox.send(Input::Message(self.session, message)).map_err(|_| Error::Stopped)
+        self.inbox.send(Input::Messages(self.session, vec![message])).map_err(|_| Error::Stopped)
     }
 
-    /// `Full` while the leader is behind, `Disconnected` once it has stopped.
-    pub fn try_send(&self, message: WorkerMessage) -> Result<(), TrySendError<()>> {
-        self.inbox.try_send(Input::Message(self.session, message)).map_err(|error| match error {
+    /// Messages that the leader hears before it commits any of them. `Full` while it is behind, `Disconnected` once it has stopped;
+    /// then it has heard none.
+    pub fn try_send(&self, messages: Vec<WorkerMessage>) -> Result<(), TrySendError<()>> {
+        self.inbox.try_send(Input::Messages(self.session, messages)).map_err(|error| match error {
             TrySendError::Full(_) => TrySendError::Full(()),
             TrySendError::Disconnected(_) => TrySendError::Disconnected(()),
         })
@@ -109,10 +110,10 @@ impl Handle {
         self.propose(vec![Command::CancelRun { run, cause: CancelCause::Request }]).map(drop)
     }
 
-    /// Opens a session without threads between: `deliver` is called on the leader's own thread, takes a message for the worker
-    /// and answers whether the worker still listens. It must not wait for the leader. The worker says `Hello` first. To hide
+    /// Opens a session without threads between: `deliver` is called on the leader's own thread, takes what a commit has for the
+    /// worker and answers whether the worker still listens. It must not wait for the leader. The worker says `Hello` first. To hide
     /// the commit between two tasks, it says a slot or two more than it has threads and queues what is early.
-    pub fn attach(&self, deliver: impl FnMut(LeaderMessage) -> bool + Send + 'static) -> Result<Uplink, Error> {
+    pub fn attach(&self, deliver: impl FnMut(Vec<LeaderMessage>) -> bool + Send + 'static) -> Result<Uplink, Error> {
         let session = SessionId(self.shared.sessions.fetch_add(1, Ordering::Relaxed));
         self.send(Input::Connect(session, Box::new(deliver)))?;
         Ok(Uplink { session, inbox: self.shared.inbox.clone() })
@@ -123,7 +124,8 @@ impl Handle {
         let (to_worker, from_leader) = tokio::sync::mpsc::channel(OUTBOX_MAX);
         let (to_leader, mut from_worker) = tokio::sync::mpsc::channel(INTAKE_MAX);
         // A worker so far behind that its channel is full is as good as dead.
-        let uplink = self.attach(move |message| to_worker.try_send(message).is_ok())?;
+        let uplink =
+            self.attach(move |messages| messages.into_iter().all(|message| to_worker.try_send(message).is_ok()))?;
         let forward = move || {
             while let Some(message) = from_worker.blocking_recv() {
                 if uplink.send(message).is_err() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use common::RunId;
+use common::session::LeaderMessage;
 
 use super::handle::{Deliver, Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
@@ -120,7 +121,12 @@ impl Shell {
                 self.outboxes.insert(session, deliver);
                 self.leader.connect(session);
             }
-            Input::Message(session, message) => self.leader.receive(session, message, clock::now()),
+            Input::Messages(session, messages) => {
+                let now = clock::now();
+                for message in messages {
+                    self.leader.receive(session, message, now);
+                }
+            }
             Input::Disconnect(session) => {
                 self.outboxes.remove(&session);
                 self.leader.disconnect(session);
@@ -155,9 +161,13 @@ impl Shell {
 
     fn deliver(&mut self) {
         let output = self.leader.output();
+        let mut by_session: BTreeMap<SessionId, Vec<LeaderMessage>> = BTreeMap::new();
         for (session, message) in output.messages {
+            by_session.entry(session).or_default().push(message);
+        }
+        for (session, messages) in by_session {
             let Some(deliver) = self.outboxes.get_mut(&session) else { continue };
-            if !deliver(message) {
+            if !deliver(messages) {
                 self.outboxes.remove(&session);
                 self.leader.disconnect(session);
             }

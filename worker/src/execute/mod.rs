@@ -10,6 +10,7 @@
 //! readers see.
 
 mod artifact;
+mod group;
 mod hook;
 mod model;
 mod operation;
@@ -33,21 +34,56 @@ use crate::comment::Comment;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
 
+use group::Deferred;
+
+pub(crate) use artifact::Folders;
+pub(crate) use group::together;
 pub use operation::{create_schemas, operation, preview};
 
 /// Executes one attempt over the adapter's connection. `thread` is the name that results show.
 pub fn execute(assignment: &Assignment, run: &Run, adapter: &Adapter, thread: &str) -> TaskReport {
+    match execute_until(assignment, run, adapter, thread, Until::End) {
+        Ended::Reported(report) => *report,
+        Ended::Deferred(..) => unreachable!("only an attempt of a group leaves its publication to others"),
+    }
+}
+
+/// How far an attempt goes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    End,
+    /// A publication that may share its transaction is left to the caller.
+    Publication,
+}
+
+/// What became of an attempt.
+enum Ended<'a> {
+    Reported(Box<TaskReport>),
+    Deferred(Box<Attempt<'a>>, Deferred),
+}
+
+fn execute_until<'a>(
+    assignment: &'a Assignment,
+    run: &'a Run,
+    adapter: &Adapter,
+    thread: &str,
+    until: Until,
+) -> Ended<'a> {
     let Some(node) = run.manifest().nodes.get(&assignment.node) else {
-        return refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
+        let report = refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
+        return Ended::Reported(Box::new(report));
     };
-    let mut attempt = Attempt::new(assignment, run, node, adapter, thread);
+    let mut attempt = Attempt::new(assignment, run, node, adapter, thread, until);
     let outcome = Comment::of(run, node).and_then(|comment| {
         attempt.adapter = adapter.with_comment(comment);
         attempt.run()
     });
     // A template may have left a transaction open; the next task must not inherit it.
     let cleared = adapter.rollback().map_err(Failure::from);
-    attempt.report(outcome.and(cleared))
+    match (outcome.and(cleared), attempt.deferred.take()) {
+        (Ok(()), Some(deferred)) => Ended::Deferred(Box::new(attempt), deferred),
+        (outcome, _) => Ended::Reported(Box::new(attempt.report(outcome))),
+    }
 }
 
 /// The report of an attempt that never began.
@@ -86,10 +122,20 @@ struct Attempt<'a> {
     node: &'a Node,
     adapter: Adapter,
     result: NodeResult,
+    until: Until,
+    /// The publication, where it is left to the attempt's group.
+    deferred: Option<Deferred>,
 }
 
 impl<'a> Attempt<'a> {
-    fn new(assignment: &'a Assignment, run: &'a Run, node: &'a Node, adapter: &'a Adapter, thread: &str) -> Self {
+    fn new(
+        assignment: &'a Assignment,
+        run: &'a Run,
+        node: &'a Node,
+        adapter: &Adapter,
+        thread: &str,
+        until: Until,
+    ) -> Self {
         let now = now();
         let result = NodeResult {
             status: NodeStatus::Success,
@@ -104,7 +150,7 @@ impl<'a> Attempt<'a> {
             relation_name: node.relation_name.clone(),
             compiled_code: None,
         };
-        Self { assignment, run, node, adapter: adapter.clone(), result }
+        Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None }
     }
 
     fn run(&mut self) -> Result<()> {

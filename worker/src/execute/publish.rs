@@ -6,7 +6,8 @@ use common::table::Response;
 use common::task::FailureKind;
 use dbt::compile::Session;
 
-use super::{Attempt, hook};
+use super::group::Deferred;
+use super::{Attempt, Until, hook};
 use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
 use crate::warehouse::{Publication, Statement};
@@ -41,13 +42,21 @@ impl Attempt<'_> {
         let existing = {
             let mut connection = self.adapter.connection()?;
             self.run.ensure_schema(connection.as_mut(), target)?;
-            connection.claim(target, self.assignment.epoch)?;
+            // What may be deferred has nothing to build: its publication takes the fence.
+            if !self.may_defer() {
+                connection.claim(target, self.assignment.epoch)?;
+            }
             self.run.existing(connection.as_mut(), target, follows_another)?
         };
         Ok(if self.adopt()? { Approach::Published } else { Approach::Open { existing } })
     }
 
-    /// Runs a plan to its end, the hooks after the build included.
+    /// Whether the publication may be left to the group. An attempt that follows another publishes alone, behind its claim.
+    fn may_defer(&self) -> bool {
+        self.until == Until::Publication && !self.follows_another() && self.run.is_light(&self.node.unique_id)
+    }
+
+    /// Runs a plan to its end, the hooks after the build included; or leaves its publication to the group.
     pub(super) fn carry_out(
         &mut self,
         session: &mut Session<'_>,
@@ -57,6 +66,14 @@ impl Attempt<'_> {
     ) -> Result<()> {
         self.write_run(&plan.run_sql())?;
         let hooks = &self.node.config.post_hook;
+        if self.may_defer() {
+            if plan.only_replaces_a_view() {
+                let publication = self.publication(session, &plan, target, hooks, None)?;
+                self.deferred = Some(Deferred { publication, kind });
+                return Ok(());
+            }
+            self.adapter.connection()?.claim(target, self.assignment.epoch)?;
+        }
         let published =
             self.stage(&plan, None).and_then(|response| self.publish(session, &plan, target, hooks, response));
         self.tidy(&plan, published.is_err());
@@ -89,21 +106,38 @@ impl Attempt<'_> {
         hooks: &[Hook],
         response: Option<Response>,
     ) -> Result<Response> {
+        let publication = self.publication(session, plan, target, hooks, response)?;
+        Ok(self.adapter.connection()?.publish(&publication)?)
+    }
+
+    fn publication(
+        &self,
+        session: &mut Session<'_>,
+        plan: &Plan,
+        target: &Relation,
+        hooks: &[Hook],
+        response: Option<Response>,
+    ) -> Result<Publication> {
         let after = hook::render(session, hooks, true)?;
         let after = after.into_iter().map(|sql| Statement::Sql { sql, main: false });
         let statements = plan.publication.iter().cloned().chain(after).map(|statement| match statement {
             Statement::Sql { sql, main } => Statement::Sql { sql: self.adapter.commented(&sql).into_owned(), main },
             other => other,
         });
-        let publication = Publication {
+        Ok(Publication {
             run: self.assignment.run,
             node: self.assignment.node.clone(),
             epoch: self.assignment.epoch,
             relation: target.clone(),
             statements: statements.collect(),
             response,
-        };
-        Ok(self.adapter.connection()?.publish(&publication)?)
+        })
+    }
+
+    /// Notes what a deferred publication did.
+    pub(super) fn published(&mut self, deferred: &Deferred, response: Response) {
+        self.run.built(&deferred.publication.relation, deferred.kind);
+        self.respond(response);
     }
 
     /// Drops what the plan left on this connection and, after a failure, what it staged.

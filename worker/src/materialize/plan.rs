@@ -1,6 +1,8 @@
 //! What a materialization does, in order.
 
-use crate::warehouse::Statement;
+use common::RelationType;
+
+use crate::warehouse::{Statement, script};
 
 /// Statements before, in and after the publication.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,22 @@ impl Plan {
             self.publication = statements;
         }
         self
+    }
+
+    /// Whether all there is to do is to put a view where nothing or a view stands: quick, and known beforehand to answer the same
+    /// whatever happens, so that several such plans may share a transaction.
+    pub fn only_replaces_a_view(&self) -> bool {
+        let is_alone = self.staging.is_empty() && self.cleanup.is_empty() && self.abandon.is_empty();
+        let mut views = 0;
+        let all_light = self.publication.iter().all(|statement| match statement {
+            Statement::ReplaceView { target, sql } => {
+                views += 1;
+                matches!(target.relation_type, None | Some(RelationType::View)) && script::split(sql).len() == 1
+            }
+            Statement::Sql { main, .. } => !main,
+            Statement::Swap { .. } => false,
+        });
+        is_alone && all_light && views == 1
     }
 
     /// The text that dbt would keep under `target/run`: what builds and fills the relation.

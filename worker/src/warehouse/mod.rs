@@ -2,7 +2,7 @@
 
 mod duckdb;
 mod postgres;
-mod script;
+pub(crate) mod script;
 pub mod staging;
 
 use std::collections::BTreeSet;
@@ -81,6 +81,10 @@ pub trait Connection: Send {
 
     /// In one transaction: check the fence, run the statements, record (run, node) in the publish log.
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error>;
+
+    /// Several publications that only replace views, in one transaction: all of them are published, or none. Where that fails for
+    /// whatever reason, each may still succeed alone.
+    fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error>;
 }
 
 /// Stops a statement in flight. May be called at any time from any thread; late calls do nothing.

@@ -47,6 +47,7 @@ impl Leader {
         let config = Config {
             worker: WorkerId("w".into()),
             slots: 2,
+            offered_per_slot: 2,
             heartbeat_interval: Duration::from_millis(20),
             resend_after,
             runs: Arc::new(Known(run, known)),

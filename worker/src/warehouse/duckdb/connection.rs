@@ -203,7 +203,10 @@ impl Connection for DuckDbConnection {
     }
 
     fn rollback(&mut self) -> Result<(), Error> {
-        self.clear();
+        // Without one, DuckDB would only answer with an error, which costs more than most statements.
+        if self.in_transaction() {
+            self.clear();
+        }
         Ok(())
     }
 
@@ -253,6 +256,10 @@ impl Connection for DuckDbConnection {
 
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error> {
         publish::publish(self, publication)
+    }
+
+    fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error> {
+        publish::publish_group(self, publications)
     }
 
     fn collect_staging(

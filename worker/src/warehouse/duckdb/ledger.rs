@@ -42,9 +42,27 @@ impl Fence {
 
 impl Ledger {
     pub(super) fn fence(&self, relation: &Relation) -> Fence {
-        let key = relation.render().to_lowercase();
+        self.fence_of(relation.render().to_lowercase())
+    }
+
+    fn fence_of(&self, key: String) -> Fence {
         let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
         Fence(epochs.entry(key).or_insert_with(|| Arc::new(Mutex::new(Epoch(0)))).clone())
+    }
+
+    /// The fences of several relations, in the one order in which they may be entered together.
+    pub(super) fn fences<'r>(
+        &self,
+        relations: impl Iterator<Item = (&'r Relation, Epoch)>,
+    ) -> Result<Vec<(Fence, Epoch)>, Error> {
+        let mut named: Vec<(String, Epoch)> =
+            relations.map(|(relation, epoch)| (relation.render().to_lowercase(), epoch)).collect();
+        named.sort();
+        if named.windows(2).any(|two| two[0].0 == two[1].0) {
+            let message = "two attempts would publish the same relation in one transaction";
+            return Err(Error::new(FailureKind::System, Code::Internal, message));
+        }
+        Ok(named.into_iter().map(|(name, epoch)| (self.fence_of(name), epoch)).collect())
     }
 
     /// Calls `create` once for each database, one caller at a time.

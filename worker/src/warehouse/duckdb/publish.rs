@@ -2,8 +2,10 @@
 //!
 //! Views bind by name in DuckDB and readers see the state before or after a commit, so swapping a table is dropping and renaming.
 
+use common::diagnostic::Code;
 use common::relation::{Relation, RelationType, quote_identifier, quote_literal};
 use common::table::{Datum, Response};
+use common::task::FailureKind;
 use common::{Epoch, NodeId, RunId};
 
 use super::catalog;
@@ -14,17 +16,59 @@ use crate::warehouse::{Connection, Error, Publication, Published, Statement};
 const LOG: &str = "kontiki.publish_log";
 
 pub(super) fn publish(connection: &mut DuckDbConnection, publication: &Publication) -> Result<Response, Error> {
-    let ledger_owner = connection.database.clone();
-    let fence = ledger_owner.ledger.fence(&publication.relation);
-    let _guard = fence.enter(publication.epoch)?;
     let log = log_of(&publication.relation);
-    ledger_owner.ledger.ensure_log(&log, || create_log(&connection.handle, &publication.relation, &log))?;
-    // What is there is known from the target's type or guessed to be of the same kind; where that turns out wrong, the transaction
-    // is rolled back and done again after a look.
-    match attempt(connection, publication, &log, Known::Guessed) {
-        Err(error) if is_wrong_guess(&error) => attempt(connection, publication, &log, Known::Looked),
-        outcome => outcome,
+    behind_fences(connection, &[publication], &log, |connection| {
+        // What is there is known from the target's type or guessed to be of the same kind; where that turns out wrong, the transaction
+        // is rolled back and done again after a look.
+        match attempt(connection, publication, &log, Known::Guessed) {
+            Err(error) if is_wrong_guess(&error) => attempt(connection, publication, &log, Known::Looked),
+            outcome => outcome,
+        }
+    })
+}
+
+/// All in one transaction, and one statement for their rows in the log.
+pub(super) fn publish_group(
+    connection: &mut DuckDbConnection,
+    publications: &[&Publication],
+) -> Result<Vec<Response>, Error> {
+    let Some(first) = publications.first() else { return Ok(Vec::new()) };
+    let log = log_of(&first.relation);
+    if publications.iter().any(|publication| publication.relation.database != first.relation.database) {
+        return Err(Error::new(
+            FailureKind::User,
+            Code::SqlError,
+            "a transaction writes to one attached database only, and the relations are in several",
+        ));
     }
+    behind_fences(connection, publications, &log, |connection| {
+        connection.atomically(|connection| {
+            let mut responses = Vec::with_capacity(publications.len());
+            for publication in publications {
+                responses.push(statements(connection, publication, Known::Guessed)?);
+            }
+            let rows: Vec<_> = publications.iter().copied().zip(&responses).collect();
+            connection.handle.run(&log_rows(&rows, &log))?;
+            Ok(responses)
+        })
+    })
+}
+
+/// Does the work while no other attempt at these relations publishes.
+fn behind_fences<T>(
+    connection: &mut DuckDbConnection,
+    publications: &[&Publication],
+    log: &str,
+    work: impl FnOnce(&mut DuckDbConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let database = connection.database.clone();
+    let fences =
+        database.ledger.fences(publications.iter().map(|publication| (&publication.relation, publication.epoch)))?;
+    let _guards = fences.iter().map(|(fence, epoch)| fence.enter(*epoch)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(first) = publications.first() {
+        database.ledger.ensure_log(log, || create_log(&connection.handle, &first.relation, log))?;
+    }
+    work(connection)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,23 +89,28 @@ fn attempt(
     known: Known,
 ) -> Result<Response, Error> {
     connection.atomically(|connection| {
-        let mut response = None;
-        for statement in &publication.statements {
-            match statement {
-                Statement::Sql { sql, main } => {
-                    let said = connection.execute(sql)?;
-                    if *main {
-                        response = Some(said);
-                    }
-                }
-                Statement::Swap { staging, target } => swap(&connection.handle, staging, target, known)?,
-                Statement::ReplaceView { target, sql } => replace_view(&connection.handle, target, sql, known)?,
-            }
-        }
-        let response = response.or_else(|| publication.response.clone()).unwrap_or_else(ok);
-        connection.handle.run(&log_row(publication, &response, log))?;
+        let response = statements(connection, publication, known)?;
+        connection.handle.run(&log_rows(&[(publication, &response)], log))?;
         Ok(response)
     })
+}
+
+/// What a publication changes, in the transaction that is open.
+fn statements(connection: &mut DuckDbConnection, publication: &Publication, known: Known) -> Result<Response, Error> {
+    let mut response = None;
+    for statement in &publication.statements {
+        match statement {
+            Statement::Sql { sql, main } => {
+                let said = connection.execute(sql)?;
+                if *main {
+                    response = Some(said);
+                }
+            }
+            Statement::Swap { staging, target } => swap(&connection.handle, staging, target, known)?,
+            Statement::ReplaceView { target, sql } => replace_view(&connection.handle, target, sql, known)?,
+        }
+    }
+    Ok(response.or_else(|| publication.response.clone()).unwrap_or_else(ok))
 }
 
 fn swap(handle: &Handle, staging: &Relation, target: &Relation, known: Known) -> Result<(), Error> {
@@ -112,16 +161,23 @@ fn create_log(handle: &Handle, relation: &Relation, log: &str) -> Result<(), Err
     handle.run(&format!("delete from {log} where published_at < now()::timestamp - interval 30 days"))
 }
 
-fn log_row(publication: &Publication, response: &Response, log: &str) -> String {
-    format!(
-        "insert into {log} values ('{}', {}, {}, {}, {}, {}, now()::timestamp)",
-        publication.run,
-        quote_literal(publication.node.as_str()),
-        publication.epoch,
-        quote_literal(&response.message),
-        response.code.as_deref().map_or("NULL".to_owned(), quote_literal),
-        response.rows_affected.map_or("NULL".to_owned(), |rows| rows.to_string()),
-    )
+/// One statement for all rows: planning it costs more than running it.
+fn log_rows(rows: &[(&Publication, &Response)], log: &str) -> String {
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|(publication, response)| {
+            format!(
+                "('{}', {}, {}, {}, {}, {}, now()::timestamp)",
+                publication.run,
+                quote_literal(publication.node.as_str()),
+                publication.epoch,
+                quote_literal(&response.message),
+                response.code.as_deref().map_or("NULL".to_owned(), quote_literal),
+                response.rows_affected.map_or("NULL".to_owned(), |rows| rows.to_string()),
+            )
+        })
+        .collect();
+    format!("insert into {log} values {}", rows.join(", "))
 }
 
 /// Looks into the log of every attached database.

@@ -248,6 +248,10 @@ impl Connection for PostgresConnection {
         publish::publish(self, publication)
     }
 
+    fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error> {
+        publish::publish_group(self, publications)
+    }
+
     fn collect_staging(
         &mut self,
         database: &str,

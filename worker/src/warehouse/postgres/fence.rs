@@ -71,14 +71,26 @@ pub(super) fn enter(relation: &str, origin: &str, epoch: Epoch) -> String {
 }
 
 pub(super) fn record(publication: &Publication, response: &Response) -> String {
+    record_all(std::iter::once((publication, response)))
+}
+
+pub(super) fn record_all<'p>(rows: impl Iterator<Item = (&'p Publication, &'p Response)>) -> String {
+    let rows: Vec<String> = rows
+        .map(|(publication, response)| {
+            format!(
+                "('{}', {}, {}, {}, {}, {})",
+                publication.run,
+                quote_literal(publication.node.as_str()),
+                publication.epoch,
+                quote_literal(&response.message),
+                response.code.as_deref().map_or("null".to_owned(), quote_literal),
+                response.rows_affected.map_or("null".to_owned(), |rows| rows.to_string()),
+            )
+        })
+        .collect();
     format!(
-        "insert into kontiki.publish_log (run, node, epoch, message, code, rows_affected) values ('{}', {}, {}, {}, {}, {})",
-        publication.run,
-        quote_literal(publication.node.as_str()),
-        publication.epoch,
-        quote_literal(&response.message),
-        response.code.as_deref().map_or("null".to_owned(), quote_literal),
-        response.rows_affected.map_or("null".to_owned(), |rows| rows.to_string()),
+        "insert into kontiki.publish_log (run, node, epoch, message, code, rows_affected) values {}",
+        rows.join(", ")
     )
 }
 

@@ -46,6 +46,35 @@ pub(super) fn publish(connection: &mut PostgresConnection, publication: &Publica
     }
 }
 
+/// All as one string, one implicit transaction, one round trip. Fences and locks are taken in one order, so that groups queue.
+pub(super) fn publish_group(
+    connection: &mut PostgresConnection,
+    publications: &[&Publication],
+) -> Result<Vec<Response>, Error> {
+    fence::ensure(connection)?;
+    let mut ordered = publications.to_vec();
+    ordered.sort_by_cached_key(|publication| publication.relation.render());
+    let mut head: Vec<String> = ordered.iter().map(|publication| enter(connection, publication)).collect();
+    let mut locks: Vec<String> = ordered.iter().map(|publication| advisory_lock(&publication.relation, true)).collect();
+    locks.sort();
+    locks.dedup();
+    head.append(&mut locks);
+    // Every publication replaces a view, whose answer is known before.
+    let response = tag::response("create view", 0);
+    head.push(fence::record_all(publications.iter().map(|publication| (*publication, &response))));
+    let body: Vec<String> = publications
+        .iter()
+        .flat_map(|publication| &publication.statements)
+        .filter_map(|statement| match statement {
+            Statement::Sql { sql, .. } => Some(sql.clone()),
+            Statement::ReplaceView { target, sql } => Some(replace_view(target, sql)),
+            Statement::Swap { .. } => None,
+        })
+        .collect();
+    run_whole(connection, &head, &body)?;
+    Ok(publications.iter().map(|_| response.clone()).collect())
+}
+
 /// What was published for the node already, or the error where nothing was.
 fn adopt(connection: &mut PostgresConnection, publication: &Publication, error: Error) -> Result<Response, Error> {
     connection.rollback()?;
