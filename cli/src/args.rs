@@ -3,9 +3,11 @@
 //! Source: dbt's reference, "Command line interface" and "Global configs". A flag that dbt has and Kontiki does not support yet is
 //! either absent here, so that it is refused, or refused by name in `Global::unsupported`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use common::diagnostic::Code;
 
 /// Kontiki runs dbt projects.
 #[derive(Parser, Debug)]
@@ -326,6 +328,18 @@ impl Global {
 }
 
 /// Booleans as dbt reads them from the environment: `1`, `true`, `yes`, `on` and their opposites; empty is false.
+/// Prints help and versions, or why the command line is refused, with its code; then ends the program.
+pub fn refuse(error: &clap::Error) -> ! {
+    if error.exit_code() == 0 {
+        error.exit();
+    }
+    let text = error.render();
+    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let text = if plain { text.to_string() } else { text.ansi().to_string() };
+    eprint!("{}", text.replacen("error:", &format!("error[{}]:", Code::Usage), 1));
+    std::process::exit(error.exit_code())
+}
+
 fn flag() -> impl clap::builder::TypedValueParser<Value = bool> {
     use clap::builder::TypedValueParser;
     clap::builder::NonEmptyStringValueParser::new().try_map(|text: String| match text.to_ascii_lowercase().as_str() {

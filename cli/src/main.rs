@@ -29,7 +29,7 @@ use project::{Call, Refused};
 
 fn main() -> ExitCode {
     let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| args::refuse(&error));
     let invocation_id = uuid::Uuid::new_v4().to_string();
     let console = Console::new(&cli.global, invocation_id.clone(), project::log_dir(&cli.global).as_deref());
     console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });

@@ -98,6 +98,7 @@ codes! {
     ContractBroken = "K2008", "A relation does not match its contract";
     SchemaChanged = "K2009", "The columns of an incremental model changed";
     LibraryMissing = "K2010", "The DuckDB library cannot be loaded";
+    TestFailed = "K2011", "A data test found failures";
     Canceled = "K2101", "The run was canceled";
     Timeout = "K2102", "A task ran out of time";
     WorkerLost = "K2103", "The worker stopped while it ran the task";

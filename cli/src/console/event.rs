@@ -2,6 +2,7 @@
 //!
 //! Source: dbt's reference, "Events and logs"; the wording of each line was observed from dbt-core 1.11.
 
+use common::diagnostic::Code;
 use common::task::NodeStatus;
 use common::{Diagnostic, Severity};
 use serde_json::{Value as Json, json};
@@ -86,6 +87,8 @@ pub enum Event {
         message: String,
         is_warning: bool,
     },
+    /// Kontiki's code of the failure above it, whose words are dbt's.
+    ResultCode(Code),
     CompiledPath(String),
     StoredFailures {
         relation: String,
@@ -112,7 +115,10 @@ impl Event {
                 LogLevel::Warn
             }
             Self::ResultMessage { is_warning: true, .. } => LogLevel::Warn,
-            Self::ResultFailure { .. } | Self::ResultMessage { .. } | Self::EncounteredError(_) => LogLevel::Error,
+            Self::ResultFailure { .. }
+            | Self::ResultMessage { .. }
+            | Self::ResultCode(_)
+            | Self::EncounteredError(_) => LogLevel::Error,
             Self::Finished { status: NodeStatus::Error | NodeStatus::Fail, .. } => LogLevel::Error,
             Self::Finished { status: NodeStatus::Warn, .. } => LogLevel::Warn,
             Self::Diagnostic(diagnostic) => match diagnostic.severity {
@@ -163,6 +169,7 @@ impl Event {
             Self::ResultWarning { .. } => "RunResultWarning",
             Self::ResultMessage { is_warning: true, .. } => "RunResultWarningMessage",
             Self::ResultMessage { .. } => "RunResultError",
+            Self::ResultCode(_) => "ResultCode",
             Self::CompiledPath(_) => "SQLCompiledPath",
             Self::StoredFailures { .. } => "CheckNodeTestFailure",
             Self::Stats { .. } => "StatsLine",
@@ -200,6 +207,7 @@ impl Event {
             Self::ResultWarning { .. } => "Z021",
             Self::ResultMessage { is_warning: true, .. } => "Z049",
             Self::ResultMessage { .. } => "Z024",
+            Self::ResultCode(code) => code.as_str(),
             Self::CompiledPath(_) => "Z026",
             Self::StoredFailures { .. } => "Z027",
             Self::Stats { .. } => "Z023",
@@ -260,6 +268,7 @@ impl Event {
             }
             Self::ResultMessage { message, is_warning: true } => message.clone(),
             Self::ResultMessage { message, .. } => format!("  {message}"),
+            Self::ResultCode(code) => format!("  {code}: {}", code.title()),
             Self::CompiledPath(path) => format!("  compiled code at {path}"),
             Self::StoredFailures { relation } => {
                 let rule = "-".repeat(relation.len() + 16);
@@ -311,6 +320,7 @@ impl Event {
                 json!({ "resource_type": resource_type, "node_name": name, "path": path })
             }
             Self::ResultMessage { message, .. } => json!({ "msg": message }),
+            Self::ResultCode(code) => json!({ "code": code.as_str(), "title": code.title() }),
             Self::CompiledPath(path) => json!({ "path": path }),
             Self::StoredFailures { relation } => json!({ "relation_name": relation }),
             Self::Stats { pass, warn, error, skip, no_op } => json!({ "stats": {

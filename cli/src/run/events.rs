@@ -139,7 +139,10 @@ impl<'a> Follower<'a> {
                 self.emit(&Event::Skipped(line));
             }
         }
-        self.outcomes.push(node.clone(), result);
+        match failed_with(state, ending) {
+            Some(code) => self.outcomes.push_failed(node.clone(), result, code),
+            None => self.outcomes.push(node.clone(), result),
+        }
     }
 }
 
@@ -155,10 +158,7 @@ pub fn result_of(state: &TaskState, ending: Option<&Ending>) -> NodeResult {
         TaskState::Success => (NodeStatus::Success, None),
         TaskState::Failed(kind) => (
             NodeStatus::Error,
-            Some(failure.map_or_else(
-                || format!("{}: the attempt ended without a word", code_of(*kind)),
-                |f| f.message.clone(),
-            )),
+            Some(failure.map_or_else(|| format!("{kind:?}: the attempt ended without a word"), |f| f.message.clone())),
         ),
         _ => (NodeStatus::Skipped, None),
     };
@@ -178,9 +178,17 @@ pub fn result_of(state: &TaskState, ending: Option<&Ending>) -> NodeResult {
     }
 }
 
+/// The code of a task that ended as a failure.
+fn failed_with(state: &TaskState, ending: Option<&Ending>) -> Option<Code> {
+    let TaskState::Failed(kind) = state else { return None };
+    let failure = ending.and_then(|ending| ending.failure.as_ref());
+    Some(failure.map_or_else(|| code_of(*kind), |failure| failure.code))
+}
+
 fn code_of(kind: FailureKind) -> Code {
     match kind {
-        FailureKind::User | FailureKind::TestFailed => Code::SqlError,
+        FailureKind::User => Code::SqlError,
+        FailureKind::TestFailed => Code::TestFailed,
         FailureKind::Transient => Code::WarehouseUnavailable,
         FailureKind::System => Code::Internal,
         FailureKind::Timeout => Code::Timeout,

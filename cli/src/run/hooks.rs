@@ -77,9 +77,13 @@ pub fn run(
         console.emit(&Event::Started(line.clone()));
         let began = Instant::now();
         let started_at = now();
+        let mut code = None;
         let (status, message, ran) = match worker::execute::operation(run, &node.unique_id, adapter, &names) {
             Ok(ran) => (NodeStatus::Success, format!("{statement} passed"), Some(ran)),
-            Err(failure) => (NodeStatus::Error, failure.describe(node), None),
+            Err(failure) => {
+                code = Some(failure.code);
+                (NodeStatus::Error, failure.describe(node), None)
+            }
         };
         all_succeeded = ran.is_some();
         console.emit(&Event::Finished {
@@ -95,7 +99,10 @@ pub fn run(
         // As dbt counts them.
         result.failures = Some(i64::from(!all_succeeded));
         result.compiled_code = compiled_code;
-        outcomes.push(node.unique_id.clone(), result);
+        match code {
+            Some(code) => outcomes.push_failed(node.unique_id.clone(), result, code),
+            None => outcomes.push(node.unique_id.clone(), result),
+        }
     }
     console.emit(&Event::Blank);
     all_succeeded

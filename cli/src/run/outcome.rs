@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use common::diagnostic::Code;
 use common::manifest::ResourceType;
 use common::node_config::Materialization;
 use common::task::{NodeResult, NodeStatus};
@@ -15,6 +16,8 @@ use crate::exit::Exit;
 pub struct Outcome {
     pub node: NodeId,
     pub result: NodeResult,
+    /// Of a node that failed.
+    pub code: Option<Code>,
 }
 
 /// All ends so far, in the order in which they came.
@@ -25,7 +28,11 @@ pub struct Outcomes {
 
 impl Outcomes {
     pub fn push(&mut self, node: NodeId, result: NodeResult) {
-        self.all.push(Outcome { node, result });
+        self.all.push(Outcome { node, result, code: None });
+    }
+
+    pub fn push_failed(&mut self, node: NodeId, result: NodeResult, code: Code) {
+        self.all.push(Outcome { node, result, code: Some(code) });
     }
 
     pub fn exit(&self) -> Exit {
@@ -83,6 +90,9 @@ fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcom
     });
     if let Some(message) = &outcome.result.message {
         console.emit(&Event::ResultMessage { message: message.clone(), is_warning });
+    }
+    if let Some(code) = outcome.code {
+        console.emit(&Event::ResultCode(code));
     }
     let Some(node) = node else { return };
     if outcome.result.compiled_code.is_some() {

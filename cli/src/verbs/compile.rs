@@ -26,6 +26,7 @@ pub fn compile(call: &Call, compile: &Compile) -> Result<Exit, Refused> {
             Err(failure) => {
                 let message = ready.manifest.nodes.get(&id).map(|node| failure.describe(node));
                 call.console.emit(&Event::EncounteredError(message.unwrap_or_default()));
+                call.console.emit(&Event::ResultCode(failure.code));
                 Ok(Exit::NodeFailed)
             }
         };

@@ -38,6 +38,7 @@ pub fn show(call: &Call, show: &Show) -> Result<Exit, Refused> {
             Ok((_, table)) => call.console.output(&render(node, &table, is_inline, show.output)),
             Err(failure) => {
                 call.console.emit(&Event::EncounteredError(failure.describe(node)));
+                call.console.emit(&Event::ResultCode(failure.code));
                 exit = Exit::NodeFailed;
             }
         }

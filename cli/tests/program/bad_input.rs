@@ -321,9 +321,9 @@ fn malformed_command_lines() {
     for vars in ["{a: ", "[1]", "x", "a: b: c"] {
         refused(&project, &["build", "--vars", vars], &["error[K1009]", "--> --vars"]);
     }
-    refused(&project, &["build", "--bogus"], &["--bogus"]);
-    refused(&project, &["frob"], &["frob"]);
-    refused(&project, &["build", "--threads", "0"], &["--threads"]);
+    refused(&project, &["build", "--bogus"], &["error[K3005]: ", "--bogus"]);
+    refused(&project, &["frob"], &["error[K3005]: ", "frob"]);
+    refused(&project, &["build", "--threads", "0"], &["error[K3005]: ", "--threads"]);
     refused(&project, &["build", "-s", "foo:bar"], &["error[K1401]", "'foo' is not a valid method name"]);
     for selection in ["nothing_like_it", "tag:", "a,,b"] {
         project.kontiki(&["build", "-s", selection]).expect(0).says("does not match any enabled nodes");

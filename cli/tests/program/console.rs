@@ -79,6 +79,26 @@ fn json_lines_carry_the_codes_of_dbt() {
 }
 
 #[test]
+fn what_fails_while_it_runs_has_a_code_behind_the_words_of_dbt() {
+    let project = Project::small();
+    project.file("seeds/raw.csv", "id,name\n1,one\n1,again\n");
+    let failed = project.kontiki(&["build"]);
+    failed.expect(1).says("  Got 1 result, configured to fail if != 0\n").says("  K2011: A data test found failures\n");
+    project.model("first", "view", "select nothing_like_it");
+    project.kontiki(&["run", "-s", "first"]).expect(1).says("  K2001: The warehouse refused the SQL\n");
+    project.kontiki(&["show", "--inline", "select nothing_like_it"]).expect(1).says("  K2001: ");
+    project.model("first", "view", "select {{ exceptions.raise_compiler_error('no') if execute }}");
+    let ended = project.kontiki(&["run", "-s", "first", "--log-format", "json"]);
+    ended.expect(1);
+    let lines = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let codes: Vec<_> = lines.filter(|line| line["info"]["name"] == "ResultCode").collect();
+    assert_eq!(codes.len(), 1, "{ended}");
+    assert_eq!((&codes[0]["info"]["code"], &codes[0]["data"]["code"]), (&"K1104".into(), &"K1104".into()));
+    project.file("dbt_project.yml", "name: p\nversion: '1.0'\nprofile: p\non-run-start: ['select nothing_like_it']\n");
+    project.kontiki(&["run", "-s", "first"]).expect(1).says("  K2001: The warehouse refused the SQL\n");
+}
+
+#[test]
 fn quiet_prints_errors_only() {
     let project = Project::small();
     assert_eq!(project.kontiki(&["build", "--quiet"]).expect(0).stdout, "");

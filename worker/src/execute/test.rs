@@ -76,7 +76,7 @@ impl Attempt<'_> {
         match verdict {
             Verdict { status: NodeStatus::Fail, message: Some(message), .. } => Err(Failure {
                 kind: FailureKind::TestFailed,
-                code: Code::SqlError,
+                code: Code::TestFailed,
                 heading: Heading::Runtime,
                 message,
                 sql: None,
