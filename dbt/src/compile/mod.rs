@@ -12,7 +12,7 @@ mod tests;
 pub mod values;
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::diagnostic::Code;
 use common::manifest::Node;
@@ -63,9 +63,15 @@ impl Compiler {
             target,
             invocation,
             lookup: Lookup::new(&manifest),
+            warned: Mutex::default(),
             manifest: Some(manifest.clone()),
         });
         Self { manifest, shared }
+    }
+
+    /// Warns where `exceptions.warn` would, but of the same only once for all nodes.
+    pub fn warn_once(&self, text: &str) {
+        self.shared.warn_once(text);
     }
 
     pub fn manifest(&self) -> &Arc<Manifest> {

@@ -436,7 +436,7 @@ fn plain(context: &Rc<Rendering>, interpreter: &mut Interpreter, name: &str, arg
             Value::str("")
         }
         "warn_once" => {
-            context.shared.invocation.output.warn(&text_argument(&args, 0, "msg"));
+            context.shared.warn_once(&format!("DuckDB adapter: {}", text_argument(&args, 0, "msg")));
             Value::str("")
         }
         "parse_index" => index(kind, argument(&args, 0, "raw_index").unwrap_or(Value::None), interpreter)?,

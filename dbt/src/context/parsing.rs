@@ -1,7 +1,7 @@
 //! Parse-time rendering: `execute` is false, nothing touches a warehouse, and what the template asks for is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::manifest::{Macro, Node, PackageSettings, Ref};
 use common::relation::Quoting;
@@ -105,6 +105,7 @@ impl Parsing {
                 invocation: project.invocation,
                 manifest: None,
                 lookup: Lookup::default(),
+                warned: Mutex::default(),
             }),
         }
     }

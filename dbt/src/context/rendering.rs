@@ -8,9 +8,9 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use common::manifest::{Node, PackageSettings};
 use common::relation::Quoting;
@@ -41,6 +41,18 @@ pub struct Shared {
     /// Not there yet while the project is parsed.
     pub manifest: Option<Arc<Manifest>>,
     pub lookup: Lookup,
+    /// What `warn_once` has said.
+    pub warned: Mutex<HashSet<String>>,
+}
+
+impl Shared {
+    /// Warns, unless the same was said before.
+    pub fn warn_once(&self, text: &str) {
+        let is_new = self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        if is_new {
+            self.invocation.output.warn(text);
+        }
+    }
 }
 
 /// What the context is for.

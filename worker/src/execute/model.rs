@@ -11,7 +11,7 @@ use super::publish::{Approach, unexpected};
 use super::{Attempt, hook};
 use crate::failure::Result;
 use crate::materialize::{
-    Plan, Request, Shape, contract, grants, incremental, materialized_view, should_full_refresh, table, view,
+    Plan, Request, Shape, contract, grants, ignored, incremental, materialized_view, should_full_refresh, table, view,
 };
 
 impl Attempt<'_> {
@@ -39,6 +39,7 @@ impl Attempt<'_> {
         };
         request.existing = existing.as_ref();
         let shape = Shape::of(&request)?;
+        self.warn(&ignored::warnings(&request, shape == Shape::Table)?);
 
         self.run_outside(session, &node.config.pre_hook)?;
         let before = hook::render(session, &node.config.pre_hook, true)?;
@@ -66,6 +67,12 @@ impl Attempt<'_> {
         };
         self.carry_out(session, plan.after_hooks(before), &target, kind)?;
         self.run_outside(session, &node.config.post_hook)
+    }
+
+    pub(super) fn warn(&self, warnings: &[String]) {
+        for warning in warnings {
+            self.run.compiler.warn_once(warning);
+        }
     }
 
     /// New rows first, then the difference in columns, then the publication.

@@ -10,7 +10,7 @@ use super::publish::Approach;
 use super::{Attempt, hook};
 use crate::failure::Result;
 use crate::materialize::seed::{Load, Seeding, plan, rows_into};
-use crate::materialize::{Request, should_full_refresh};
+use crate::materialize::{Request, ignored, should_full_refresh};
 use crate::seed::{File, Options};
 
 impl Attempt<'_> {
@@ -35,6 +35,7 @@ impl Attempt<'_> {
             held_grants: &[],
         };
         let seeding = Seeding::of(&request)?;
+        self.warn(&ignored::warnings(&request, false)?);
         self.run_outside(session, &node.config.pre_hook)?;
         let before = hook::render(session, &node.config.pre_hook, true)?;
 

@@ -16,6 +16,7 @@ pub mod contract;
 pub mod ddl;
 pub mod docs;
 pub mod grants;
+pub mod ignored;
 pub mod incremental;
 pub mod indexes;
 pub mod materialized_view;

@@ -180,6 +180,37 @@ fn grants_that_stay_are_compared() {
 }
 
 #[test]
+fn what_duckdb_has_no_use_for_is_warned_of() {
+    let target = target();
+    let mut node = node("table");
+    let warned = |node: &Node, dialect, makes_table| {
+        super::ignored::warnings(&request(dialect, node, &target, None), makes_table).map_err(|failure| failure.message)
+    };
+    assert_eq!(warned(&node, Duckdb, true), Ok(Vec::new()));
+    node.config.grants.insert("select".to_owned(), vec!["ann".to_owned()]);
+    node.config.extra.insert("partition_by".to_owned(), json!("id"));
+    node.config.extra.insert("sorted_by".to_owned(), json!(["id"]));
+    let grants = "DuckDB adapter: Grants for relations are not supported by DuckDB";
+    let layout = |setting| {
+        format!(
+            "DuckDB adapter: {setting} is only supported for DuckLake relations; ignoring for \"db\".\"main\".\"x\""
+        )
+    };
+    let all = vec![layout("partitioned_by/partition_by"), layout("sorted_by/sort_by"), grants.to_owned()];
+    assert_eq!(warned(&node, Duckdb, true), Ok(all));
+    assert_eq!(warned(&node, Duckdb, false), Ok(vec![grants.to_owned()]));
+    assert_eq!(warned(&node, Postgres, true), Ok(Vec::new()));
+    for (value, message) in [
+        (json!([]), "sorted_by/sort_by must contain at least one column"),
+        (json!([1]), "sorted_by/sort_by list values must be non-empty strings"),
+        (json!({}), "sorted_by/sort_by must be a list of strings or a string"),
+    ] {
+        node.config.extra.insert("sorted_by".to_owned(), value);
+        assert_eq!(warned(&node, Duckdb, true), Err(message.to_owned()));
+    }
+}
+
+#[test]
 fn an_incremental_model_begins_as_a_table() {
     let mut node = node("incremental");
     let target = target();
