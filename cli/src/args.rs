@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use common::diagnostic::Code;
 
+use crate::cluster::args as cluster;
+
 /// Kontiki runs dbt projects.
 #[derive(Parser, Debug)]
 #[command(name = "kontiki", version, about, max_term_width = 100, disable_help_subcommand = true)]
@@ -46,6 +48,30 @@ pub enum Command {
     Debug(Debug),
     /// Start a new project
     Init(Init),
+    /// Run a replica of the scheduler
+    Server(cluster::Server),
+    /// Run a worker; with a verb, look after the workers of a cluster
+    Worker(cluster::Worker),
+    /// Run a cluster of one replica and one worker in this process
+    Dev(cluster::Dev),
+    /// Settings of the processes
+    #[command(subcommand)]
+    Config(cluster::Config),
+    /// Choose the cluster that verbs are sent to
+    #[command(subcommand)]
+    Context(cluster::Context),
+    /// Projects of a cluster
+    #[command(subcommand)]
+    Project(cluster::Project),
+    /// Runs of a cluster
+    #[command(subcommand)]
+    Runs(cluster::Runs),
+    /// Tasks of a run on a cluster
+    #[command(subcommand)]
+    Task(cluster::Task),
+    /// The replicas of a cluster
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
 }
 
 /// Flags that may stand before or behind the verb.
@@ -131,6 +157,12 @@ pub struct Global {
     pub print: Option<bool>,
     #[arg(long, global = true, overrides_with = "print")]
     pub no_print: bool,
+    /// Addresses of a cluster's replicas, to run there instead of on this machine
+    #[arg(long, global = true, env = "KONTIKI_SERVER", value_name = "HOST:PORT", value_delimiter = ',')]
+    pub server: Vec<String>,
+    /// The cluster of `kontiki context` to use for this call; `local` is this machine
+    #[arg(long, global = true, env = "KONTIKI_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
     /// Accepted for compatibility; Kontiki sends nothing
     #[arg(long, global = true, hide = true)]
     pub send_anonymous_usage_stats: bool,
@@ -182,6 +214,8 @@ pub struct Execute {
     /// Print a sample of each loaded seed
     #[arg(long)]
     pub show: bool,
+    #[command(flatten)]
+    pub submit: cluster::Submit,
 }
 
 #[derive(Args, Debug, Clone)]

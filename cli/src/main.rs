@@ -4,6 +4,7 @@
 
 mod args;
 mod artifacts;
+mod cluster;
 mod config;
 mod console;
 mod exit;
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| args::refuse(&error));
     let invocation_id = uuid::Uuid::new_v4().to_string();
     let console = Console::new(&cli.global, invocation_id.clone(), project::log_dir(&cli.global).as_deref());
-    console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });
+    if is_of_dbt(&cli.command) {
+        console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });
+    }
     let exit = call(&cli, console, invocation_id, started_at)
         .and_then(|call| dispatch(&call, &cli.command))
         .unwrap_or(Exit::Unusable);
@@ -78,7 +81,32 @@ fn verb(command: &Command) -> &'static str {
         Command::Clean(_) => "clean",
         Command::Debug(_) => "debug",
         Command::Init(_) => "init",
+        Command::Server(_) => "server",
+        Command::Worker(_) => "worker",
+        Command::Dev(_) => "dev",
+        Command::Config(_) => "config",
+        Command::Context(_) => "context",
+        Command::Project(_) => "project",
+        Command::Runs(_) => "runs",
+        Command::Task(_) => "task",
+        Command::Cluster(_) => "cluster",
     }
+}
+
+/// dbt's verbs begin with a line about the program; what lists things for other programs to read does not.
+fn is_of_dbt(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Server(_)
+            | Command::Worker(_)
+            | Command::Dev(_)
+            | Command::Config(_)
+            | Command::Context(_)
+            | Command::Project(_)
+            | Command::Runs(_)
+            | Command::Task(_)
+            | Command::Cluster(_)
+    )
 }
 
 fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
@@ -97,7 +125,27 @@ fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
         Command::Debug(debug) => verbs::debug(call, debug),
         Command::Init(init) => verbs::init(init, call.global.profiles_dir.as_deref(), &call.console)
             .map_err(|error| call.refuse_with(Code::Usage, &format!("{error:#}"))),
+        Command::Server(server) => cluster::server(call, server),
+        Command::Worker(worker) => match &worker.verb {
+            Some(verb) => cluster::workers(call, verb),
+            None => cluster::worker(call, worker),
+        },
+        Command::Dev(dev) => cluster::dev(call, dev),
+        Command::Config(cluster::args::Config::Check(source)) => config_check(call, source),
+        Command::Context(verb) => cluster::context(call, verb),
+        Command::Project(verb) => cluster::projects(call, verb),
+        Command::Runs(verb) => cluster::runs(call, verb),
+        Command::Task(verb) => cluster::tasks(call, verb),
+        Command::Cluster(verb) => cluster::cluster(call, verb),
     }
+}
+
+/// `config check`
+fn config_check(call: &Call, source: &config::Source) -> Result<Exit, Refused> {
+    let (text, findings) = config::describe(&mut source.layers());
+    call.report(&findings)?;
+    call.console.output(&text);
+    Ok(Exit::Success)
 }
 
 /// `--vars`: a YAML mapping.

@@ -91,14 +91,20 @@ impl Call {
         Some(Opened { root, profiles_dir, project: Arc::new(project), target, connection })
     }
 
+    /// The project and the packages it depends on, root first.
+    pub fn packages(&self, opened: &Opened, diagnostics: &mut Vec<Diagnostic>) -> Vec<Arc<Project>> {
+        let context = Yaml::configuration(self.invocation(), Some(opened.target.clone()));
+        let render = |text: &str| context.value(text);
+        dbt::packages::load(Arc::clone(&opened.project), &render, self.global.version_check(), diagnostics)
+    }
+
     /// Parses the project and its packages.
     pub fn parse(&self, opened: &Opened) -> Result<(Arc<Manifest>, Option<Fingerprint>), Refused> {
         let mut diagnostics = Vec::new();
         let invocation = self.invocation();
         let context = Yaml::configuration(invocation, Some(opened.target.clone()));
         let render = |text: &str| context.value(text);
-        let projects =
-            dbt::packages::load(Arc::clone(&opened.project), &render, self.global.version_check(), &mut diagnostics);
+        let projects = self.packages(opened, &mut diagnostics);
         self.report(&diagnostics)?;
         let files = ProjectFiles::discover(projects, &mut diagnostics);
         let options = self.parse_options(opened);

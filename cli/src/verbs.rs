@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::run::Verb;
-use common::{Manifest, NodeId};
+use common::{Diagnostic, Manifest, NodeId};
 use dbt::graph::Graph;
 use dbt::select::{self, IndirectSelection, Purpose};
 
 use crate::args::{self, Execute};
+use crate::cluster;
 use crate::console::Event;
 use crate::exit::Exit;
 use crate::project::{Call, Opened, Refused};
@@ -55,10 +56,31 @@ pub fn ready(call: &Call) -> Result<Ready, Refused> {
 
 /// `build`, `run`, `test`, `seed`
 pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refused> {
+    let servers = servers(call)?;
     let ready = ready(call)?;
     let selected = select(call, &ready, &execute.selection, verb)?;
     let options = run::options(verb, call, execute.full_refresh, execute.store_failures, execute.empty);
-    run::run(call, &ready.opened, &ready.manifest, &ready.graph, Request { options, selected, resume: None })
+    let request = Request { options, selected, resume: None };
+    match servers {
+        Some(servers) => cluster::submit(call, &servers, &ready, &request, (&execute.selection, &execute.submit)),
+        None => run::run(call, &ready.opened, &ready.manifest, &ready.graph, request),
+    }
+}
+
+/// The cluster that a call is meant for, if it is.
+fn servers(call: &Call) -> Result<Option<Vec<String>>, Refused> {
+    cluster::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))
+}
+
+/// Verbs that look at the warehouse from here have nothing to ask a cluster.
+fn refuse_cluster(call: &Call) -> Result<(), Refused> {
+    match servers(call)? {
+        None => Ok(()),
+        Some(_) => Err(call.refuse(
+            Diagnostic::error(Code::Unsupported, format!("'{}' on a cluster: not supported yet", call.verb))
+                .hint("with --context local it works from this machine, with the credentials of its profile"),
+        )),
+    }
 }
 
 /// `parse`

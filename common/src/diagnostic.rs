@@ -110,6 +110,13 @@ codes! {
     Usage = "K3005", "The command line cannot be understood";
     ConfigUnknown = "K3006", "A setting is not known";
     ConfigInvalid = "K3007", "The configuration cannot be used";
+    WorkerSetup = "K3008", "The worker cannot start";
+    ServerSetup = "K3009", "The replica cannot start";
+    ClusterUnavailable = "K4001", "No replica of the cluster answers";
+    ClusterRefused = "K4002", "The cluster refused the request";
+    ClusterNotFound = "K4003", "The cluster has no such thing";
+    BundleDiffers = "K4004", "A worker reads the project differently than the scheduler";
+    OneWriter = "K4005", "Several workers would write one DuckDB file";
 }
 
 impl Serialize for Code {

@@ -3,7 +3,9 @@
 //! Invariant: nothing here reads the environment, the disk, the network or the time. A type defined here means the same on a
 //! laptop, on a scheduler replica and on a worker; the words are those of `docs/glossary.md`.
 
+pub mod bundle;
 pub mod diagnostic;
+pub mod digest;
 pub mod id;
 pub mod json_codec;
 pub mod manifest;
@@ -17,6 +19,7 @@ pub mod task;
 pub mod time;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use digest::ContentDigest;
 pub use id::{Attempt, Epoch, NodeId, RequestId, RunId, WorkerId};
 pub use manifest::Manifest;
 pub use relation::{Relation, RelationType};

@@ -1,10 +1,23 @@
 //! What a worker and the leader say to each other. In one process the messages travel over channels, in a cluster over one
 //! bidirectional gRPC stream; the code at both ends is the same.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::task::{Assignment, TaskReport};
 use crate::{Epoch, NodeId, RunId, WorkerId};
+
+/// What a worker says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerDescription {
+    /// For people.
+    pub host: String,
+    /// Of the program, for people.
+    pub version: String,
+    /// Runs may ask for workers that carry certain labels.
+    pub labels: BTreeMap<String, String>,
+}
 
 /// From the worker to the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

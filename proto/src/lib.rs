@@ -4,6 +4,11 @@
 //! converted is refused with the name of the field.
 
 pub mod client;
+pub mod description;
+pub mod invalid;
+pub mod scalar;
+pub mod session;
+pub mod task;
 
 /// Messages, clients and servers as generated.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]

@@ -15,6 +15,7 @@ pub mod execute;
 pub mod failure;
 pub mod materialize;
 mod queue;
+pub mod remote;
 pub mod run;
 pub mod seed;
 pub mod session;

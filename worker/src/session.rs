@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerMessage};
-use common::task::{Assignment, FailureKind, TaskReport};
+use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::{Epoch, NodeId, RunId, WorkerId};
 
 use crate::cancellation::Cancellation;
@@ -95,6 +95,7 @@ pub(crate) enum Input {
     Leader(Vec<LeaderMessage>),
     Slot(Event),
     CancelAll,
+    Abandon,
 }
 
 /// An attempt's name in the session.
@@ -108,6 +109,8 @@ struct Session {
     running: BTreeMap<Key, (Assignment, Cancellation)>,
     reports: BTreeMap<Key, Unacknowledged>,
     draining: bool,
+    /// What ends from now on because it was interrupted was not canceled: others should do it.
+    abandoning: bool,
 }
 
 struct Unacknowledged {
@@ -128,6 +131,7 @@ pub fn start(config: Config) -> std::io::Result<(Handle, Join)> {
         running: BTreeMap::new(),
         reports: BTreeMap::new(),
         draining: false,
+        abandoning: false,
     };
     let thread = std::thread::Builder::new().name("session".to_owned()).spawn(move || session.run(&inputs))?;
     Ok((Handle { inbox }, Join { thread }))
@@ -153,6 +157,11 @@ impl Handle {
     /// Stops every attempt and interrupts their SQL; each is reported as canceled.
     pub fn cancel_all(&self) {
         self.send(Input::CancelAll);
+    }
+
+    /// Interrupts everything, for others to do: each attempt is reported as lost.
+    pub fn abandon(&self) {
+        self.send(Input::Abandon);
     }
 
     fn send(&self, input: Input) {
@@ -197,11 +206,10 @@ impl Session {
         match input {
             Input::Connect(outbox) => self.greet(outbox),
             Input::Leader(messages) => messages.into_iter().for_each(|message| self.hear(message)),
-            Input::CancelAll => {
-                let keys: Vec<Key> = self.running.keys().cloned().chain(self.waiting.iter().map(key)).collect();
-                for key in &keys {
-                    self.cancel(key);
-                }
+            Input::CancelAll => self.cancel_all(),
+            Input::Abandon => {
+                self.abandoning = true;
+                self.cancel_all();
             }
             Input::Slot(Event::Started(assignments)) => {
                 let started = |Assignment { run, node, epoch, .. }| WorkerMessage::Started { run, node, epoch };
@@ -223,6 +231,13 @@ impl Session {
             LeaderMessage::Acknowledged { run, node, epoch } => drop(self.reports.remove(&(run, node, epoch))),
             LeaderMessage::Cancel { run, node, epoch } => self.cancel(&(run, node, epoch)),
             LeaderMessage::Drain => self.draining = true,
+        }
+    }
+
+    fn cancel_all(&mut self) {
+        let keys: Vec<Key> = self.running.keys().cloned().chain(self.waiting.iter().map(key)).collect();
+        for key in &keys {
+            self.cancel(key);
         }
     }
 
@@ -294,7 +309,11 @@ impl Session {
         }
     }
 
-    fn keep(&mut self, report: Box<TaskReport>) {
+    fn keep(&mut self, mut report: Box<TaskReport>) {
+        if self.abandoning && report.outcome == TaskOutcome::Canceled {
+            let message = "the worker was stopped".to_owned();
+            report.outcome = TaskOutcome::Failure { kind: FailureKind::WorkerLost, code: Code::WorkerLost, message };
+        }
         let key = (report.run, report.node.clone(), report.epoch);
         self.reports.insert(key, Unacknowledged { report, sent_at: None });
     }

@@ -20,14 +20,10 @@ pub struct Flags<S> {
 impl<S: Section> clap::Args for Flags<S> {
     fn augment_args(mut command: Command) -> Command {
         for setting in S::SETTINGS.iter().filter(|setting| !GLOBAL.contains(&setting.key)) {
-            let mut arg = Arg::new(setting.key).long(setting.key).value_name(setting.kind);
+            let arg = Arg::new(setting.key).long(setting.key).value_name(setting.kind);
             let default =
                 if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
-            arg = arg.help(format!("{}{default}", setting.help));
-            if setting.kind == "BOOL" {
-                arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
-            }
-            command = command.arg(arg);
+            command = command.arg(arg.help(format!("{}{default}", setting.help)));
         }
         command
     }

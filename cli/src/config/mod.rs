@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use common::Diagnostic;
 
 pub use flags::Flags;
-pub use layers::{Effective, Layers, Origin};
+pub use layers::Layers;
 pub use section::{Section, Setting};
 pub use settings::{Log, Server, Worker};
 pub use value::{Labels, LogFormat, LogLevel};
@@ -45,6 +45,11 @@ impl Source {
         let env = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Layers::new(self.config.as_deref(), env.collect())
     }
+}
+
+/// A value in the form that settings have, for other flags.
+pub fn parse<T: value::Value>(text: &str) -> Result<T, String> {
+    T::from_text(text)
 }
 
 /// `kontiki config check`: every setting as TOML, each with where its value came from.

@@ -17,18 +17,20 @@ section! {
         "listen" listen: String = "127.0.0.1:4728",
         #[doc = "The address under which others reach this replica; that of `listen` where this is empty"]
         "advertise" advertise: Option<String> = "",
-        #[doc = "The addresses of all replicas of a fresh cluster, this one's included; none for a cluster of one"]
+        #[doc = "Addresses at which other replicas may be found; each may stand for several, and for this one"]
         "peers" peers: Vec<String> = "",
-        #[doc = "Wait for a cluster to add this replica instead of making a fresh one"]
-        "join" join: bool = "false",
+        #[doc = "How many replicas make a fresh cluster; counts only while there is none"]
+        "replicas" replicas: u32 = "1",
         #[doc = "A worker that was not heard for this long is lost"]
         "lease" lease: Duration = "10s",
         #[doc = "Finished runs that are remembered"]
         "runs-kept" runs_kept: u32 = "1000",
         #[doc = "How often the leader is heard by its followers"]
         "heartbeat-interval" heartbeat_interval: Duration = "50ms",
-        #[doc = "The shortest silence of the leader after which another is elected; the longest is twice that"]
-        "election-timeout" election_timeout: Duration = "150ms",
+        #[doc = "The shortest silence of the leader after which another is elected"]
+        "election-timeout-min" election_timeout_min: Duration = "150ms",
+        #[doc = "The longest such silence; each replica draws its own between the two"]
+        "election-timeout-max" election_timeout_max: Duration = "300ms",
         #[doc = "How long a replica that ends may take to hand over"]
         "grace" grace: Duration = "10s",
     }

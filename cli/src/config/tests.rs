@@ -70,14 +70,14 @@ fn unknown_names_are_errors_with_the_nearest_known_one() {
 #[test]
 fn values_that_cannot_be_are_all_told_at_once() {
     let mut layers = layers(
-        "[server]\nlease = \"10\"\njoin = \"perhaps\"\npeers = { a = 1 }\n[worker]\nslots = 0\nlabels = [\"gpu\"]\ncache-size = \"3 GB\"\n",
+        "[server]\nlease = \"10\"\nreplicas = \"perhaps\"\npeers = { a = 1 }\n[worker]\nslots = 0\nlabels = [\"gpu\"]\ncache-size = \"3 GB\"\n",
         &[],
     );
     assert_eq!(
         findings(&mut layers),
         [
             "K3007 at 4: server.peers: a table is not expected here ()",
-            "K3007 at 3: server.join: 'perhaps' is neither true nor false ()",
+            "K3007 at 3: server.replicas: 'perhaps' is not a whole number below 2^32 ()",
             "K3007 at 2: server.lease: '10' has no unit: ms, s, m or h ()",
             "K3007 at 6: worker.slots: it must be at least 1 ()",
             "K3007 at 7: worker.labels: 'gpu' is not of the form name=value ()",

@@ -95,18 +95,6 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for bool {
-    const KIND: &'static str = "BOOL";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("'{text}' is neither true nor false"))
-    }
-
-    fn to_toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
 impl Value for u32 {
     const KIND: &'static str = "NUMBER";
 

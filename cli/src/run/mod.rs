@@ -1,5 +1,6 @@
 //! The verbs that run nodes: select, plan, hand to the leader, follow, sum up.
 
+mod cluster;
 mod events;
 mod exposures;
 mod hooks;
@@ -24,12 +25,13 @@ use worker::adapter::Adapter;
 use worker::warehouse::Warehouse;
 use worker::{Artifacts, Run};
 
-use crate::console::{Console, Event};
+use crate::console::Event;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::local::Local;
 use crate::project::{Call, Opened, Refused};
 
+pub use cluster::{Accepted, on_cluster};
 pub use lines::found;
 pub use outcome::Outcomes;
 
@@ -77,7 +79,7 @@ pub fn run(
     let driver = Driver::begin(call, opened, manifest, graph, true)?;
     let driver = driver.drive(request)?;
     let elapsed = began.elapsed().as_secs_f64();
-    driver.sum_up(elapsed);
+    sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.interrupt.happened()));
     write_results(call, opened, &driver.outcomes, &options, elapsed)?;
     Ok(driver.exit())
 }
@@ -143,10 +145,6 @@ impl<'a> Driver<'a> {
         let interrupt = Interrupt::install().map_err(|error| call.refuse_with(Code::Internal, &error))?;
         let warehouse = open_warehouse(call, opened)?;
         Ok(Self { call, opened, manifest, graph, warehouse, interrupt, outcomes: Outcomes::default(), is_announced })
-    }
-
-    fn console(&self) -> &Console {
-        &self.call.console
     }
 
     /// Brings the run to its end, whatever its outcome.
@@ -236,19 +234,23 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    fn sum_up(&self, elapsed: f64) {
-        let is_hook = |id: &NodeId| id.resource_type() == "operation";
-        let hooks = self.outcomes.all.iter().filter(|outcome| is_hook(&outcome.node)).count();
-        let nodes = self.outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
-        let counts = lines::counts(self.manifest, nodes, hooks);
-        self.console().emit(&Event::FinishedRunning { counts, seconds: elapsed });
-        let compiled = compiled_dir(self.call, self.opened);
-        self.outcomes.print_summary(self.console(), self.manifest, &compiled, self.interrupt.happened());
-    }
-
     fn exit(&self) -> Exit {
-        if self.interrupt.happened() { Exit::NodeFailed } else { self.outcomes.exit() }
+        exit(&self.outcomes, self.interrupt.happened())
     }
+}
+
+fn exit(outcomes: &Outcomes, interrupted: bool) -> Exit {
+    if interrupted { Exit::NodeFailed } else { outcomes.exit() }
+}
+
+/// The lines below a run that took `elapsed` seconds.
+fn sum_up(call: &Call, opened: &Opened, manifest: &Manifest, outcomes: &Outcomes, (elapsed, interrupted): (f64, bool)) {
+    let is_hook = |id: &NodeId| id.resource_type() == "operation";
+    let hooks = outcomes.all.iter().filter(|outcome| is_hook(&outcome.node)).count();
+    let nodes = outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
+    let counts = lines::counts(manifest, nodes, hooks);
+    call.console.emit(&Event::FinishedRunning { counts, seconds: elapsed });
+    outcomes.print_summary(&call.console, manifest, &compiled_dir(call, opened), interrupted);
 }
 
 /// Looks at single nodes without running them: `show`, `compile --inline`.

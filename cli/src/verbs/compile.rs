@@ -3,7 +3,7 @@
 use common::run::Verb;
 use serde_json::json;
 
-use super::{inline, ready, select};
+use super::{inline, ready, refuse_cluster, select};
 use crate::args::{Compile, ShowFormat};
 use crate::console::Event;
 use crate::exit::Exit;
@@ -11,6 +11,7 @@ use crate::project::{Call, Refused};
 use crate::run::{self, Probe, Request};
 
 pub fn compile(call: &Call, compile: &Compile) -> Result<Exit, Refused> {
+    refuse_cluster(call)?;
     let mut ready = ready(call)?;
     if let Some(sql) = &compile.inline {
         let id = inline(&mut ready, sql);

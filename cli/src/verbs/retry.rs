@@ -11,14 +11,19 @@ use common::run::Verb;
 use common::task::{NodeStatus, TaskState};
 use scheduler::local::RunView;
 
-use super::{Ready, ready};
+use super::{Ready, ready, servers};
 use crate::args::Retry;
+use crate::cluster;
 use crate::console::Event;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 use crate::run::{self, Request, Resume};
 
 pub fn retry(call: &Call, retry: &Retry) -> Result<Exit, Refused> {
+    if let Some(servers) = servers(call)? {
+        let ready = ready(call)?;
+        return cluster::retry(call, &servers, &ready);
+    }
     let ready = ready(call)?;
     let last = match &retry.state {
         Some(_) => None,

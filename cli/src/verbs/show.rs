@@ -5,7 +5,7 @@ use common::table::{Datum, Table};
 use common::{Json, JsonMap, Manifest, NodeId};
 use serde_json::json;
 
-use super::{inline, ready, select};
+use super::{inline, ready, refuse_cluster, select};
 use crate::args::{Show, ShowFormat};
 use crate::console::Event;
 use crate::exit::Exit;
@@ -16,6 +16,7 @@ use crate::run::Probe;
 const CELL_WIDTH_MAX: usize = 120;
 
 pub fn show(call: &Call, show: &Show) -> Result<Exit, Refused> {
+    refuse_cluster(call)?;
     let mut ready = ready(call)?;
     let is_inline = show.inline.is_some();
     let nodes: Vec<NodeId> = match &show.inline {

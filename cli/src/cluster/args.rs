@@ -1,0 +1,215 @@
+//! The command line of a cluster's verbs.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::config::{self, Flags};
+
+/// `kontiki server`
+#[derive(Args, Debug, Clone)]
+pub struct Server {
+    #[command(flatten)]
+    pub source: config::Source,
+    #[command(flatten)]
+    pub flags: Flags<config::Server>,
+}
+
+/// `kontiki worker`, with or without a verb
+#[derive(Args, Debug, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Worker {
+    #[command(flatten)]
+    pub source: config::Source,
+    #[command(flatten)]
+    pub flags: Flags<config::Worker>,
+    #[command(subcommand)]
+    pub verb: Option<WorkerVerb>,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum WorkerVerb {
+    /// List the workers of the cluster
+    List(Shown),
+    /// Show one worker and what it runs
+    Get {
+        worker: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Let a worker finish what it runs, take nothing new, and end
+    Drain { worker: String },
+}
+
+/// `kontiki dev`
+#[derive(Args, Debug, Clone)]
+pub struct Dev {
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1:4728")]
+    pub listen: String,
+    /// Tasks at once
+    #[arg(long, default_value_t = 4)]
+    pub slots: u32,
+    /// The folder of everything that is remembered
+    #[arg(long, default_value = ".kontiki/dev", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Config {
+    /// Print the settings in force, each with where it comes from
+    Check(config::Source),
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Context {
+    /// Remember a cluster under a name
+    Set {
+        name: String,
+        /// Addresses of its replicas, separated by commas
+        #[arg(value_delimiter = ',', required = true)]
+        servers: Vec<String>,
+    },
+    /// Send verbs to this cluster from now on; `local` for this machine
+    Use { name: String },
+    /// List the clusters that are remembered
+    List,
+}
+
+/// How a list or a thing is shown.
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Shown {
+    /// How it is shown
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+    /// Show it again whenever it has changed
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    Name,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Project {
+    /// List the projects of the cluster
+    List(Shown),
+    /// Show one project
+    Get {
+        project: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Upload the project of this folder; files that the cluster has are not sent again
+    Deploy {
+        /// Where the files came from, such as a Git commit
+        #[arg(long, default_value = "")]
+        revision: String,
+    },
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Runs {
+    /// List runs, the newest first
+    List {
+        /// Only those of this project
+        #[arg(long)]
+        project: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Show one run and its tasks
+    Get {
+        run: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Print what happens in a run until it has finished
+    Watch { run: String },
+    /// Stop a run; its SQL is interrupted
+    Cancel { run: String },
+    /// Go on with a finished run: what did not succeed, or these nodes and everything downstream of them
+    Retry {
+        run: String,
+        #[arg(long, value_name = "NODE")]
+        from: Vec<String>,
+    },
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Task {
+    /// List the tasks of a run
+    List {
+        run: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Show one task with its attempts
+    Get {
+        run: String,
+        node: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Cluster {
+    /// Show the replicas and how far each is
+    Status(Shown),
+    /// Let a replica join; it receives the log and does not vote
+    Add {
+        id: u64,
+        /// Host and port
+        address: String,
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// Make a learner that has caught up a voter
+    Promote { id: u64 },
+    /// Let a replica leave for good
+    Remove { id: u64 },
+    /// Hand leadership over; to whichever follower is furthest where none is named
+    Transfer { id: Option<u64> },
+    /// Save a Raft snapshot of the leader's state
+    Snapshot { file: PathBuf },
+}
+
+/// What a run on a cluster may be told besides dbt's flags.
+#[derive(Args, Debug, Clone, Default)]
+#[command(next_help_heading = "On a cluster")]
+pub struct Submit {
+    /// Print the run's id and do not wait for its end
+    #[arg(long)]
+    pub detach: bool,
+    /// Runs of a higher priority go first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub priority: i32,
+    /// Cancel the run when it takes longer, such as 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub run_timeout: Option<std::time::Duration>,
+    /// An attempt fails when it takes longer, such as 10m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub task_timeout: Option<std::time::Duration>,
+    /// Only workers that carry this label; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    pub worker_label: Vec<(String, String)>,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    config::parse(text)
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let labels: config::Labels = config::parse(text)?;
+    labels.0.into_iter().next().ok_or_else(|| "it is not of the form name=value".to_owned())
+}

@@ -1,0 +1,103 @@
+//! A call's way to its cluster, and how the cluster's errors are told.
+
+use std::future::Future;
+use std::time::Duration;
+
+use common::Diagnostic;
+use common::diagnostic::Code;
+use proto::client::Replicas;
+use tokio::runtime::Runtime;
+use tonic::Status;
+use tonic::transport::Channel;
+use tonic_types::StatusExt;
+
+use super::context;
+use crate::project::{Call, Refused};
+
+/// How long a call looks for a replica that answers: longer than an election takes.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The cluster of this call, and the runtime that talks to it.
+pub struct Connected<'a> {
+    pub call: &'a Call,
+    pub replicas: Replicas,
+    runtime: Runtime,
+}
+
+impl<'a> Connected<'a> {
+    /// Refuses where the call names no cluster and none is in use.
+    pub fn new(call: &'a Call) -> Result<Self, Refused> {
+        match context::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))? {
+            Some(servers) => Self::to(call, &servers),
+            None => Err(call.refuse(
+                Diagnostic::error(Code::Usage, "no cluster was named")
+                    .hint("give --server HOST:PORT, or choose one with 'kontiki context use NAME'"),
+            )),
+        }
+    }
+
+    pub fn to(call: &'a Call, servers: &[String]) -> Result<Self, Refused> {
+        let replicas = Replicas::new(servers.iter().map(String::as_str), PATIENCE)
+            .map_err(|error| call.refuse_with(Code::Usage, &error))?;
+        let runtime = runtime(1).map_err(|error| call.refuse_with(Code::Io, &error))?;
+        Ok(Self { call, replicas, runtime })
+    }
+
+    /// Makes a call that may be repeated.
+    pub fn ask<T, F, Answer>(&self, request: F) -> Result<T, Refused>
+    where
+        F: FnMut(Channel) -> Answer,
+        Answer: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        self.try_ask(request).map_err(|status| self.refuse(&status))
+    }
+
+    pub fn try_ask<T, F, Answer>(&self, request: F) -> Result<T, Status>
+    where
+        F: FnMut(Channel) -> Answer,
+        Answer: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        self.runtime.block_on(self.replicas.call(request)).map(tonic::Response::into_inner)
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.handle().clone()
+    }
+
+    pub fn refuse(&self, status: &Status) -> Refused {
+        self.call.refuse(diagnostic(status))
+    }
+}
+
+/// A runtime of a few threads.
+pub fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("kontiki").enable_all().build()
+}
+
+/// What a replica said, as a finding.
+pub fn diagnostic(status: &Status) -> Diagnostic {
+    use tonic::Code as Grpc;
+    let message = status.message().to_owned();
+    // A replica names Kontiki's own code where there is one.
+    let named = status.get_details_error_info().and_then(|info| {
+        let code = info.metadata.get("code")?;
+        Code::ALL.iter().copied().find(|known| known.as_str() == code)
+    });
+    let code = named.unwrap_or(match status.code() {
+        Grpc::Unavailable | Grpc::DeadlineExceeded | Grpc::Cancelled | Grpc::Unknown | Grpc::Aborted => {
+            Code::ClusterUnavailable
+        }
+        Grpc::NotFound => Code::ClusterNotFound,
+        Grpc::Internal | Grpc::DataLoss => Code::Internal,
+        _ => Code::ClusterRefused,
+    });
+    let finding = Diagnostic::error(code, message);
+    if code == Code::ClusterUnavailable {
+        return finding.hint("is the cluster running, and are these the addresses of its replicas?");
+    }
+    finding
+}

@@ -1,0 +1,35 @@
+//! The cluster's verbs: replicas and workers as processes, and everything a client asks of them.
+//!
+//! Invariant: whatever a cluster says reaches the user through the console, with a code where it is a failure; dbt's verbs print the same
+//! lines and end with the same codes as on this machine.
+
+pub mod args;
+mod connect;
+mod context;
+mod deploy;
+mod dev;
+pub mod follow;
+mod process;
+mod projects;
+mod runs;
+mod server;
+mod show;
+mod status;
+mod submit;
+mod tasks;
+mod time;
+mod worker;
+mod workers;
+mod yaml;
+
+pub use connect::Connected;
+pub use context::{context, servers};
+pub use dev::dev;
+pub use projects::projects;
+pub use runs::runs;
+pub use server::server;
+pub use status::cluster;
+pub use submit::{retry, submit};
+pub use tasks::tasks;
+pub use worker::worker;
+pub use workers::workers;

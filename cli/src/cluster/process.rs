@@ -1,0 +1,62 @@
+//! What `server`, `worker` and `dev` have in common: their settings, what they log, and the signals that end them.
+//!
+//! Invariant: the first SIGTERM or Ctrl-C asks for an orderly end, the second for a quick one.
+
+use common::Diagnostic;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::filter::LevelFilter;
+use worker::remote::Stop;
+
+use crate::config::{Layers, Log, LogFormat, LogLevel};
+use crate::project::{Call, Refused};
+
+/// Refuses settings with findings, and starts the log.
+pub fn prepare(call: &Call, layers: &mut Layers) -> Result<(), Refused> {
+    let log = layers.read::<Log>();
+    let findings = layers.take_findings();
+    call.report(&findings)?;
+    start_log(call, &log).map_err(|diagnostic| call.refuse(diagnostic))
+}
+
+/// Lines on standard error.
+fn start_log(call: &Call, log: &Log) -> Result<(), Diagnostic> {
+    let level = match log.level {
+        _ if call.global.debug => LevelFilter::DEBUG,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+    };
+    let is_json = log.format == LogFormat::Json || call.global.log_format == crate::args::LogFormat::Json;
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(level);
+    let started = if is_json { lines.json().try_init() } else { lines.try_init() };
+    started.map_err(|error| Diagnostic::error(common::diagnostic::Code::Internal, error.to_string()))
+}
+
+/// Hears the signals that end a process.
+pub fn signals() -> std::io::Result<watch::Receiver<Stop>> {
+    let (sender, receiver) = watch::channel(Stop::Run);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for stop in [Stop::Drain, Stop::Interrupt] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            // An error means that nobody waits for an end any more: it has come.
+            let _ = sender.send(stop);
+        }
+        // Kept until the process ends: without a sender, waiting for the second signal would end at once.
+        std::future::pending::<()>().await;
+    });
+    Ok(receiver)
+}
+
+/// This machine's name.
+pub fn host() -> String {
+    let named = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    let read = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    named.or_else(|| read().map(|name| name.trim().to_owned())).unwrap_or_else(|| "localhost".to_owned())
+}

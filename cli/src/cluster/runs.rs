@@ -1,0 +1,172 @@
+//! `kontiki runs …`
+
+use proto::v1::run_service_client::RunServiceClient;
+use proto::v1::{
+    CancelRunRequest, GetRunRequest, GetRunResponse, ListRunsRequest, RetryRunRequest, Run, RunState, Verb,
+};
+use serde_json::json;
+
+use super::args;
+use super::connect::Connected;
+use super::follow::watch;
+use super::show::{Column, Listing, Row, column, show, wide};
+use super::tasks;
+use super::time::{hex, moment, short, span};
+use crate::exit::Exit;
+use crate::project::{Call, Refused};
+
+const COLUMNS: [Column; 9] = [
+    column("RUN"),
+    column("PROJECT"),
+    column("VERB"),
+    column("TARGET"),
+    column("STATE"),
+    column("DONE"),
+    column("SUBMITTED"),
+    column("TOOK"),
+    wide("BUNDLE"),
+];
+const PAGE_SIZE_MAX: u32 = 500;
+
+pub fn runs(call: &Call, verb: &args::Runs) -> Result<Exit, Refused> {
+    let cluster = Connected::new(call)?;
+    match verb {
+        args::Runs::List { project, limit, shown } => show(call, *shown, || {
+            let runs = list(&cluster, project.as_deref().unwrap_or_default(), *limit)?;
+            Ok(Listing::list(&COLUMNS, runs.iter().map(row).collect()))
+        }),
+        args::Runs::Get { run, shown } => show(call, *shown, || {
+            let answer = get(&cluster, run, true)?;
+            let tasks: Vec<Row> = answer.tasks.iter().map(tasks::row).collect();
+            let mut row = row(&answer.run.unwrap_or_default());
+            row.json["tasks"] = json!(tasks.iter().map(|task| &task.json).collect::<Vec<_>>());
+            let mut listing = Listing::one(&COLUMNS, row);
+            listing.below.push(Listing::list(&tasks::COLUMNS, tasks));
+            Ok(listing)
+        }),
+        args::Runs::Watch { run } => watch(&cluster, run),
+        args::Runs::Cancel { run } => {
+            cancel(&cluster, run)?;
+            call.console.output(&format!("run {run} is being canceled"));
+            Ok(Exit::Success)
+        }
+        args::Runs::Retry { run, from } => {
+            let tasks = retry(&cluster, run, from)?;
+            call.console.output(&format!("run {run} goes on with {tasks} tasks"));
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// The newest runs, at most `limit`.
+pub fn list(cluster: &Connected<'_>, project: &str, limit: u32) -> Result<Vec<Run>, Refused> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut page_token = String::new();
+    while (runs.len() as u32) < limit {
+        let page_size = (limit - runs.len() as u32).min(PAGE_SIZE_MAX);
+        let request = ListRunsRequest { project: project.to_owned(), page_size, page_token, ..Default::default() };
+        let page = cluster.ask(|channel| {
+            let request = request.clone();
+            async move { RunServiceClient::new(channel).list_runs(request).await }
+        })?;
+        runs.extend(page.runs);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    runs.truncate(limit as usize);
+    Ok(runs)
+}
+
+pub fn get(cluster: &Connected<'_>, run: &str, with_tasks: bool) -> Result<GetRunResponse, Refused> {
+    let request = GetRunRequest { run_id: run.to_owned(), with_tasks, stale: false };
+    cluster.ask(|channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).get_run(request).await }
+    })
+}
+
+pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
+    let request = CancelRunRequest { run_id: run.to_owned() };
+    let answer = cluster.ask(|channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).cancel_run(request).await }
+    });
+    answer.map(drop)
+}
+
+/// How many tasks the run goes on with.
+pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String]) -> Result<u32, Refused> {
+    let request = RetryRunRequest { run_id: run.to_owned(), from_nodes: from.to_vec() };
+    let answer = cluster.ask(|channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).retry_run(request).await }
+    })?;
+    Ok(answer.tasks)
+}
+
+fn row(run: &Run) -> Row {
+    let target = run.target.clone().unwrap_or_default();
+    let counts = run.counts.unwrap_or_default();
+    let done = counts.success + counts.failed + counts.upstream_failed + counts.skipped + counts.canceled;
+    let (state, verb) = (state(run.state()), verb(run.verb()));
+    Row {
+        name: run.run_id.clone(),
+        cells: vec![
+            run.run_id.clone(),
+            run.project.clone(),
+            verb.to_owned(),
+            target.name.clone(),
+            state.to_owned(),
+            format!("{done}/{}", counts.total),
+            moment(run.submitted_at.as_ref()),
+            span(run.submitted_at.as_ref(), run.finished_at.as_ref()),
+            short(&run.bundle_digest),
+        ],
+        json: json!({
+            "id": run.run_id,
+            "request_id": run.request_id,
+            "project": run.project,
+            "bundle": hex(&run.bundle_digest),
+            "verb": verb,
+            "target": target.name,
+            "state": state,
+            "priority": run.priority,
+            "submitted_at": moment(run.submitted_at.as_ref()),
+            "finished_at": run.finished_at.as_ref().map(|at| moment(Some(at))),
+            "trace_id": run.trace_id,
+            "counts": {
+                "total": counts.total,
+                "success": counts.success,
+                "failed": counts.failed,
+                "upstream_failed": counts.upstream_failed,
+                "skipped": counts.skipped,
+                "canceled": counts.canceled,
+            },
+        }),
+    }
+}
+
+pub fn state(state: RunState) -> &'static str {
+    match state {
+        RunState::Active => "active",
+        RunState::Stopping => "stopping",
+        RunState::Success => "success",
+        RunState::Failed => "failed",
+        RunState::Canceled => "canceled",
+        RunState::Unspecified => "",
+    }
+}
+
+fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Build => "build",
+        Verb::Run => "run",
+        Verb::Test => "test",
+        Verb::Seed => "seed",
+        Verb::Snapshot => "snapshot",
+        Verb::Compile => "compile",
+        Verb::Unspecified => "",
+    }
+}

@@ -1,0 +1,165 @@
+//! dbt's verbs on a cluster: the project is deployed, the run submitted, and followed as on this machine.
+
+use common::diagnostic::Code;
+use common::target::AdapterType;
+use common::{Diagnostic, Json, Manifest};
+use proto::description;
+use proto::scalar::{duration, of_json};
+use proto::v1::run_service_client::RunServiceClient;
+use proto::v1::{self, RunState, SubmitRunRequest, SubmitRunResponse, TaskState};
+
+use super::args;
+use super::connect::Connected;
+use super::deploy::{Deployed, deploy};
+use super::{runs, workers};
+use crate::args::{IndirectSelection, Selection};
+use crate::exit::Exit;
+use crate::project::{Call, Refused};
+use crate::run::{self, Accepted, Request};
+use crate::verbs::Ready;
+
+/// Runs the selected nodes on a cluster, printing as on this machine.
+pub fn submit(
+    call: &Call,
+    servers: &[String],
+    ready: &Ready,
+    request: &Request,
+    asked: (&Selection, &args::Submit),
+) -> Result<Exit, Refused> {
+    let (selection, submit) = asked;
+    call.report(&unsupported(&ready.manifest, selection))?;
+    let cluster = Connected::to(call, servers)?;
+    pin_duckdb(&cluster, ready, submit)?;
+    let accept = || {
+        let deployed = deploy(&cluster, &ready.opened, "")?;
+        let request = wire(call, ready, request, &deployed, (selection, submit));
+        let accepted = accept(&cluster, request)?;
+        Ok(Accepted { run: accepted.run_id, tasks: accepted.tasks as usize, after: 0 })
+    };
+    if submit.detach {
+        let accepted = accept()?;
+        call.console.output(&accepted.run);
+        return Ok(Exit::Success);
+    }
+    run::on_cluster(&cluster, &ready.opened, &ready.manifest, request, accept)
+}
+
+/// `kontiki retry` on a cluster: goes on with the project's newest run.
+pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Refused> {
+    let cluster = Connected::to(call, servers)?;
+    let newest = runs::list(&cluster, &ready.manifest.project_name, 1)?.into_iter().next();
+    let Some(newest) = newest.filter(|run| matches!(run.state(), RunState::Failed | RunState::Canceled)) else {
+        let message = "the project's newest run on the cluster did not fail, so there is nothing to retry";
+        return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message)));
+    };
+    let verb = description::to_verb(newest.verb()).map_err(|error| call.refuse_with(Code::Internal, &error))?;
+    let known = runs::get(&cluster, &newest.run_id, true)?.tasks;
+    let left = known.into_iter().filter(|task| task.state() != TaskState::Success);
+    let request = Request {
+        options: run::options(verb, call, newest.full_refresh, false, false),
+        selected: left.map(|task| task.node_id.into()).collect(),
+        resume: None,
+    };
+    let accept = || {
+        let tasks = runs::retry(&cluster, &newest.run_id, &[])? as usize;
+        Ok(Accepted { run: newest.run_id.clone(), tasks, after: newest.sequence })
+    };
+    run::on_cluster(&cluster, &ready.opened, &ready.manifest, &request, accept)
+}
+
+fn accept(cluster: &Connected<'_>, request: SubmitRunRequest) -> Result<SubmitRunResponse, Refused> {
+    cluster.ask(|channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).submit_run(request).await }
+    })
+}
+
+fn wire(
+    call: &Call,
+    ready: &Ready,
+    request: &Request,
+    deployed: &Deployed,
+    (selection, submit): (&Selection, &args::Submit),
+) -> SubmitRunRequest {
+    let options = &request.options;
+    SubmitRunRequest {
+        // The same call never begins two runs, however often it has to ask.
+        request_id: call.invocation_id.clone(),
+        project: ready.manifest.project_name.clone(),
+        bundle_digest: deployed.bundle.0.to_vec().into(),
+        verb: description::verb(options.verb).into(),
+        select: selection.select.clone(),
+        exclude: selection.exclude.clone(),
+        target: Some(description::target(&ready.opened.target)),
+        vars: Some(of_json(&options.vars)),
+        full_refresh: options.full_refresh,
+        fail_fast: options.fail_fast,
+        store_failures: options.store_failures,
+        empty: options.empty,
+        indirect_selection: indirect(selection.indirect_selection).to_owned(),
+        priority: submit.priority,
+        timeout: submit.run_timeout.map(duration),
+        task_timeout: submit.task_timeout.map(duration),
+        retry: None,
+        worker_labels: submit.worker_label.iter().cloned().collect(),
+    }
+}
+
+fn indirect(selection: IndirectSelection) -> &'static str {
+    match selection {
+        IndirectSelection::Eager => "eager",
+        IndirectSelection::Cautious => "cautious",
+        IndirectSelection::Buildable => "buildable",
+        IndirectSelection::Empty => "empty",
+    }
+}
+
+/// What a cluster cannot be asked yet; it is refused rather than left out.
+fn unsupported(manifest: &Manifest, selection: &Selection) -> Vec<Diagnostic> {
+    let mut features = Vec::new();
+    if selection.selector.is_some() {
+        features.push("--selector");
+    }
+    if !selection.resource_type.is_empty() || !selection.exclude_resource_type.is_empty() {
+        features.push("--resource-type");
+    }
+    if selection.state.is_some() {
+        features.push("--state");
+    }
+    if manifest.nodes.keys().any(|id| id.resource_type() == "operation") {
+        features.push("on-run-start and on-run-end");
+    }
+    let refused = |feature| Diagnostic::error(Code::Unsupported, format!("{feature} on a cluster: not supported yet"));
+    features.into_iter().map(refused).collect()
+}
+
+/// A DuckDB file has one writing process, so all tasks have to go to one worker.
+fn pin_duckdb(cluster: &Connected<'_>, ready: &Ready, submit: &args::Submit) -> Result<(), Refused> {
+    let opened = &ready.opened;
+    if opened.target.adapter_type != AdapterType::Duckdb {
+        return Ok(());
+    }
+    let refuse =
+        |message: String, hint: &str| Err(cluster.call.refuse(Diagnostic::error(Code::OneWriter, message).hint(hint)));
+    let path = opened.connection.get("path").and_then(Json::as_str).unwrap_or(":memory:");
+    if path == ":memory:" {
+        return refuse(
+            "a DuckDB database in memory cannot be built on a cluster: nobody would see it".to_owned(),
+            "name a file in the profile, or a server such as PostgreSQL",
+        );
+    }
+    let able = |worker: &&v1::Worker| {
+        !worker.draining && submit.worker_label.iter().all(|(name, value)| worker.labels.get(name) == Some(value))
+    };
+    let count = workers::list(cluster)?.iter().filter(able).count();
+    if count > 1 {
+        return refuse(
+            format!(
+                "target '{}' is a DuckDB file, which one process writes, but {count} workers could get tasks",
+                opened.target.name
+            ),
+            "give one worker a label of its own, and name it with --worker-label",
+        );
+    }
+    Ok(())
+}

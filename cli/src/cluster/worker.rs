@@ -1,0 +1,49 @@
+//! `kontiki worker`: a process that executes tasks for a cluster.
+
+use common::diagnostic::Code;
+use worker::remote::{Config, Ended, Search};
+
+use super::{args, connect, process};
+use crate::config;
+use crate::exit::Exit;
+use crate::project::{Call, Refused};
+
+pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
+    let mut layers = worker.source.layers();
+    layers.flags::<config::Worker>(&worker.flags.values);
+    if let Some(folder) = &call.global.profiles_dir {
+        layers.flags::<config::Worker>([(&"profiles-dir", &folder.display().to_string())]);
+    }
+    if !call.global.server.is_empty() {
+        layers.flags::<config::Worker>([(&"servers", &call.global.server.join(","))]);
+    }
+    let settings = layers.read::<config::Worker>();
+    process::prepare(call, &mut layers)?;
+    let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
+    let ended = runtime.block_on(async {
+        let stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
+        let ended = worker::remote::run(of_settings(call, settings), stop).await;
+        ended.map_err(|error| call.refuse_with(Code::WorkerSetup, &error))
+    })?;
+    // Threads that wait for a warehouse must not keep the process from ending.
+    runtime.shutdown_background();
+    Ok(match ended {
+        Ended::Drained => Exit::Success,
+        Ended::Abandoned => Exit::NodeFailed,
+    })
+}
+
+fn of_settings(call: &Call, settings: config::Worker) -> Config {
+    Config {
+        servers: settings.servers,
+        slots: settings.slots,
+        labels: settings.labels.0,
+        cache_dir: settings.cache_dir,
+        cache_bytes_max: settings.cache_size.0,
+        profiles: Search { profiles_dir: settings.profiles_dir, env: call.env.clone() },
+        heartbeat_interval: settings.heartbeat_interval,
+        resend_after: settings.resend_after,
+        grace: settings.grace,
+        host: process::host(),
+    }
+}
