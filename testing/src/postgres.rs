@@ -44,13 +44,7 @@ impl Postgres {
         let account = Account::for_server();
         account.own(folder.path());
 
-        let mut initdb = Command::new(binary("initdb"));
-        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
-        initdb.arg(&data).current_dir(folder.path());
-        account.apply(&mut initdb);
-        let made = initdb.output().expect("initdb runs");
-        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-
+        initialize(&data, folder.path(), &account);
         let port = free_port();
         let mut server = Command::new("sh");
         server.args(["-c", GUARD, "sh"]).arg(binary("postgres")).arg("-D").arg(&data);
@@ -65,6 +59,21 @@ impl Postgres {
         let running = Self { port, guard, _folder: folder };
         running.await_ready();
         running
+    }
+
+    /// A server that outlives this process, with its data below `folder`, made where missing; not started yet.
+    pub fn command(folder: &Path, port: u16) -> Command {
+        let data = folder.join("data");
+        let account = Account::for_server();
+        account.own(folder);
+        if !data.is_dir() {
+            initialize(&data, folder, &account);
+        }
+        let mut server = Command::new(binary("postgres"));
+        server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", ""]);
+        server.args(["-c", "listen_addresses=127.0.0.1"]).current_dir(folder);
+        account.apply(&mut server);
+        server
     }
 
     pub fn host(&self) -> &'static str {
@@ -113,6 +122,15 @@ impl Drop for Postgres {
         }
         let _ = self.guard.wait();
     }
+}
+
+fn initialize(data: &Path, folder: &Path, account: &Account) {
+    let mut initdb = Command::new(binary("initdb"));
+    initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
+    initdb.arg(data).current_dir(folder);
+    account.apply(&mut initdb);
+    let made = initdb.output().expect("initdb runs");
+    assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn free_port() -> u16 {

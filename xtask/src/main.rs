@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool talks on its standard output")]
 
 mod bench;
+mod cluster;
 mod conformance;
 mod demo;
 mod duckdb;
@@ -36,6 +37,9 @@ enum Command {
     /// Measure, every side in one run
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run a cluster on this machine: three replicas, four workers and a PostgreSQL
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Fetch the DuckDB library (npm) into target/duckdb unless it is there
     Duckdb,
 }
@@ -49,6 +53,7 @@ fn main() -> Result<()> {
         Command::Smartpizza(generate) => smartpizza::generate(&generate),
         Command::Conformance(conformance) => conformance::conformance(&conformance),
         Command::Bench(bench) => bench::bench(&bench),
+        Command::Cluster(verb) => cluster::cluster(&verb),
         Command::Duckdb => {
             println!("{}", duckdb::library()?.display());
             Ok(())

@@ -100,7 +100,10 @@ impl Listing {
 pub fn show(call: &Call, shown: Shown, ask: impl Fn() -> Result<Listing, Refused>) -> Result<Exit, Refused> {
     let mut last = ask()?.render(shown.output);
     call.console.output(&last);
-    while shown.watch {
+    if !shown.watch {
+        return Ok(Exit::Success);
+    }
+    loop {
         std::thread::sleep(WATCH_INTERVAL);
         let next = ask()?.render(shown.output);
         if next != last {
@@ -108,7 +111,6 @@ pub fn show(call: &Call, shown: Shown, ask: impl Fn() -> Result<Listing, Refused
             last = next;
         }
     }
-    Ok(Exit::Success)
 }
 
 #[cfg(test)]

@@ -10,12 +10,11 @@ pub fn variable(section: &str, key: &str) -> String {
 /// The setting that a variable was probably meant for: `None` where its name is none of a setting's at all.
 pub fn stray(name: &str) -> Option<(&'static str, String)> {
     let rest = name.strip_prefix("KONTIKI_")?;
-    let found = SECTIONS.iter().find_map(|(section, settings)| {
+    SECTIONS.iter().find_map(|(section, settings)| {
         let key = rest.strip_prefix(&section.to_uppercase())?.strip_prefix('_')?;
         let is_known = settings.iter().any(|setting| variable(section, setting.key) == name);
         (!is_known && !is_service_link(key)).then(|| (*section, key.to_lowercase().replace('_', "-")))
-    });
-    found
+    })
 }
 
 /// Kubernetes puts `<SERVICE>_PORT` and the like into every container: a service of the name `kontiki-server` must not look like a

@@ -132,9 +132,9 @@ impl Value for Duration {
     fn to_toml(&self) -> Option<String> {
         let millis = self.as_millis();
         let shown = match millis {
-            _ if millis % 1_000 != 0 => format!("{millis}ms"),
-            _ if millis % 60_000 != 0 => format!("{}s", millis / 1_000),
-            _ if millis % 3_600_000 != 0 => format!("{}m", millis / 60_000),
+            _ if !millis.is_multiple_of(1_000) => format!("{millis}ms"),
+            _ if !millis.is_multiple_of(60_000) => format!("{}s", millis / 1_000),
+            _ if !millis.is_multiple_of(3_600_000) => format!("{}m", millis / 60_000),
             _ => format!("{}h", millis / 3_600_000),
         };
         Some(quoted(&shown))
@@ -156,7 +156,7 @@ impl Value for Bytes {
     }
 
     fn to_toml(&self) -> Option<String> {
-        let fits = |(_, shift): &&(&str, u32)| self.0 % (1_u64 << shift) == 0;
+        let fits = |(_, shift): &&(&str, u32)| self.0.is_multiple_of(1_u64 << shift);
         let (name, shift) = SIZES.iter().find(fits).unwrap_or(&SIZES[4]);
         Some(quoted(&format!("{}{name}", self.0 >> shift)))
     }

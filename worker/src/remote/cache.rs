@@ -282,7 +282,7 @@ mod tests {
         let cache = Cache::open(folder.path(), 1_000).unwrap();
         let wanted = entry("a", "right");
         assert!(matches!(cache.put(&wanted, b"wrong"), Err(Error::Content { .. })));
-        assert_eq!(cache.missing(of(b"1"), &[wanted.clone()]).unwrap(), [wanted]);
+        assert_eq!(cache.missing(of(b"1"), std::slice::from_ref(&wanted)).unwrap(), [wanted]);
     }
 
     #[test]
