@@ -31,24 +31,28 @@ impl Client {
     pub fn request(&mut self, dice: &mut Dice) -> usize {
         let number = self.requests.len();
         let names = 1 + dice.below(NODES);
-        let tasks = (0..names).map(|index| PlannedTask {
-            node: NodeId::new(format!("model.sim.n{index}")),
-            upstreams: (0..index as u32).filter(|_| dice.percent(35)).collect(),
-            priority: dice.below(4) as u64,
-            pools: if dice.percent(30) { vec!["heavy".to_owned()] } else { vec![] },
+        let tasks = (0..names).map(|index| {
+            let node = NodeId::new(format!("model.sim.n{index}"));
+            let upstreams = (0..index as u32).filter(|_| dice.percent(35)).collect();
+            PlannedTask {
+                priority: dice.below(4) as u64,
+                pools: if dice.percent(30) { vec!["heavy".to_owned()] } else { vec![] },
+                relation: Some(node.to_string()),
+                ..PlannedTask::new(node, upstreams)
+            }
         });
         let tasks = tasks.collect();
+        let request = RequestId(format!("request-{number}").into());
         let plan = RunPlan {
-            run: RunId(uuid::Uuid::nil()),
-            request: RequestId(format!("request-{number}").into()),
-            tasks,
             pools: BTreeMap::from([("heavy".to_owned(), 1 + dice.below(2) as u32)]),
             fail_fast: dice.percent(25),
             retry: RetryPolicy {
                 attempts_max: 1 + dice.below(4) as u32,
                 backoff_initial_ms: 1 + dice.below(50) as u64,
                 backoff_max_ms: 100,
+                kinds: RetryPolicy::KINDS,
             },
+            ..RunPlan::new(RunId(uuid::Uuid::nil()), request, tasks)
         };
         self.requests.push(Request { plan, run: None });
         number
@@ -85,7 +89,7 @@ impl Client {
         };
         let ticket = self.ticket();
         self.asked.insert(ticket, number);
-        (ticket, Command::SubmitRun(Box::new(Submission { plan, options, manifest_digest: String::new() })))
+        (ticket, Command::SubmitRun(Box::new(Submission::new(plan, options, ""))))
     }
 
     pub fn ticket(&mut self) -> Ticket {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::diagnostic::Code;
-use common::session::{LeaderMessage, WorkerMessage};
+use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
@@ -72,7 +72,12 @@ impl Worker {
             attempt: report.attempt,
             epoch: report.epoch,
         });
-        WorkerMessage::Hello { worker: self.id.clone(), slots: self.slots, running: held.chain(told).collect() }
+        WorkerMessage::Hello {
+            worker: self.id.clone(),
+            slots: self.slots,
+            running: held.chain(told).collect(),
+            description: WorkerDescription::default(),
+        }
     }
 
     pub fn resend(&self) -> Vec<WorkerMessage> {

@@ -60,6 +60,7 @@ impl Local {
             worker: WorkerId(format!("local-{}", uuid::Uuid::now_v7()).into()),
             slots,
             offered_per_slot: OFFERED_PER_SLOT,
+            description: Default::default(),
             heartbeat_interval: Duration::from_secs(5),
             resend_after: Duration::from_secs(5),
             runs: Arc::clone(&runs) as Arc<dyn Runs>,

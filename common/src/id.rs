@@ -96,7 +96,7 @@ impl fmt::Display for WorkerId {
 pub struct Attempt(pub u32);
 
 /// The fencing token of an attempt: the index of the log entry that assigned it. Strictly grows for each task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 

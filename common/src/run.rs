@@ -1,10 +1,13 @@
 //! One execution of a plan: what was asked, and the nodes and edges chosen for it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JsonMap, NodeId, RequestId, RunId};
+use crate::target::{AdapterType, Target};
+use crate::task::FailureKinds;
+use crate::{ContentDigest, JsonMap, NodeId, RequestId, RunId};
 
 /// dbt's verbs that run nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +61,16 @@ pub struct PlannedTask {
     pub priority: u64,
     /// The pools this task takes a place in.
     pub pools: Vec<String>,
+    /// Names what the task writes, the same in every run and every project that writes it: two tasks with the same name never
+    /// run at once. `None` for what writes nothing, such as a test.
+    pub relation: Option<String>,
+}
+
+impl PlannedTask {
+    /// A task that takes no place in a pool and writes nothing.
+    pub fn new(node: NodeId, upstreams: Vec<u32>) -> Self {
+        Self { node, upstreams, priority: 0, pools: Vec::new(), relation: None }
+    }
 }
 
 /// The nodes and edges chosen for a run, decided at submission. Tasks are in topological order: an upstream's index is smaller.
@@ -66,10 +79,36 @@ pub struct RunPlan {
     pub run: RunId,
     pub request: RequestId,
     pub tasks: Vec<PlannedTask>,
-    /// Names of pools and how many tasks may run in each at once.
+    /// Names of pools and how many tasks may run in each at once, over all runs. What operators configured goes before this.
     pub pools: BTreeMap<String, u32>,
     pub fail_fast: bool,
     pub retry: RetryPolicy,
+    /// Runs of a higher priority go first; 0 is normal.
+    pub priority: i32,
+    /// From submission, or from the last retry, to the moment at which the run is canceled.
+    pub timeout: Option<Duration>,
+    /// An attempt that takes longer has failed.
+    pub task_timeout: Option<Duration>,
+    /// Only workers that carry all of these get tasks of the run.
+    pub worker_labels: BTreeMap<String, String>,
+}
+
+impl RunPlan {
+    /// A plan without limits.
+    pub fn new(run: RunId, request: RequestId, tasks: Vec<PlannedTask>) -> Self {
+        Self {
+            run,
+            request,
+            tasks,
+            pools: BTreeMap::new(),
+            fail_fast: false,
+            retry: RetryPolicy::default(),
+            priority: 0,
+            timeout: None,
+            task_timeout: None,
+            worker_labels: BTreeMap::new(),
+        }
+    }
 }
 
 /// How often, and how soon, an attempt that failed for a reason worth retrying is followed by another.
@@ -79,10 +118,51 @@ pub struct RetryPolicy {
     pub attempts_max: u32,
     pub backoff_initial_ms: u64,
     pub backoff_max_ms: u64,
+    /// Failures worth another attempt. Attempts that were fenced, or canceled by a worker that stops, always are: nothing is
+    /// wrong with the task.
+    pub kinds: FailureKinds,
+}
+
+impl RetryPolicy {
+    pub const KINDS: FailureKinds = FailureKinds::TRANSIENT.and(FailureKinds::WORKER_LOST);
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts_max: 4, backoff_initial_ms: 100, backoff_max_ms: 10_000 }
+        Self { attempts_max: 4, backoff_initial_ms: 100, backoff_max_ms: 10_000, kinds: Self::KINDS }
+    }
+}
+
+/// The deployed project that a run executes, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    pub project: String,
+    pub bundle: ContentDigest,
+    pub target: RunTarget,
+}
+
+/// What of a target names relations. Credentials are not here: they live on workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunTarget {
+    /// Of the profile.
+    pub profile: String,
+    /// Of the profile's output.
+    pub name: String,
+    pub adapter_type: AdapterType,
+    pub database: String,
+    pub schema: String,
+    pub threads: u32,
+}
+
+impl From<&Target> for RunTarget {
+    fn from(target: &Target) -> Self {
+        Self {
+            profile: target.profile_name.clone(),
+            name: target.name.clone(),
+            adapter_type: target.adapter_type,
+            database: target.database.clone(),
+            schema: target.schema.clone(),
+            threads: target.threads,
+        }
     }
 }

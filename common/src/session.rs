@@ -28,6 +28,7 @@ pub enum WorkerMessage {
         worker: WorkerId,
         slots: u32,
         running: Vec<Assignment>,
+        description: WorkerDescription,
     },
     Heartbeat,
     /// The task really began on a slot: for the console and for traces, never for the log.

@@ -43,13 +43,13 @@ impl TaskState {
 /// Why an attempt failed, as far as the scheduler must know to decide what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FailureKind {
-    /// The model is wrong: SQL that the warehouse refuses, a template that fails. Never retried.
+    /// The model is wrong: SQL that the warehouse refuses, a template that fails.
     User,
-    /// A test found more failures than it may (dbt's status `fail`). Never retried.
+    /// A test found more failures than it may (dbt's status `fail`).
     TestFailed,
-    /// The warehouse was busy, gone or asked to try again. Retried with backoff.
+    /// The warehouse was busy, gone or asked to try again.
     Transient,
-    /// The machine: disk full, out of memory, a defect. Retried where the policy says so.
+    /// The machine: disk full, out of memory, a defect.
     System,
     /// The attempt ran out of time.
     Timeout,
@@ -58,6 +58,59 @@ pub enum FailureKind {
     /// A newer attempt owns the relation; this one published nothing.
     Fenced,
     Canceled,
+}
+
+impl FailureKind {
+    pub const ALL: [Self; 8] = [
+        Self::User,
+        Self::TestFailed,
+        Self::Transient,
+        Self::System,
+        Self::Timeout,
+        Self::WorkerLost,
+        Self::Fenced,
+        Self::Canceled,
+    ];
+}
+
+/// A set of kinds of failure.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FailureKinds(u16);
+
+impl FailureKinds {
+    pub const NONE: Self = Self(0);
+    pub const TRANSIENT: Self = Self::one(FailureKind::Transient);
+    pub const WORKER_LOST: Self = Self::one(FailureKind::WorkerLost);
+
+    pub const fn one(kind: FailureKind) -> Self {
+        Self(1 << kind as u16)
+    }
+
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    pub const fn contains(self, kind: FailureKind) -> bool {
+        self.0 & Self::one(kind).0 != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = FailureKind> {
+        FailureKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
+    }
+}
+
+impl FromIterator<FailureKind> for FailureKinds {
+    fn from_iter<I: IntoIterator<Item = FailureKind>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::NONE, |set, kind| set.and(Self::one(kind)))
+    }
+}
+
+impl std::fmt::Debug for FailureKinds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
 }
 
 /// How one attempt ended, as the worker tells it.

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
+use common::run::{PlannedTask, RunOptions, RunPlan, Verb};
 use common::session::{LeaderMessage, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, NodeResult, NodeStatus, TaskOutcome, TaskReport};
@@ -45,7 +45,10 @@ fn state_machine(tasks: usize) {
     };
     for worker in 0..WORKERS {
         let worker = WorkerId(format!("worker-{worker}").into());
-        apply(&mut state, Command::RegisterWorker { worker, slots: SLOTS, running: vec![] });
+        apply(
+            &mut state,
+            Command::RegisterWorker { worker, slots: SLOTS, running: vec![], description: Default::default() },
+        );
     }
     let before = resident_bytes();
     let submission = submission(1, tasks, LAYER);
@@ -74,7 +77,13 @@ fn in_process(name: &str, tasks: usize, width: usize) {
     println!("{name}: open a new log: {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     let (inbox, messages) = std::sync::mpsc::sync_channel(10_000);
     let uplink = handle.attach(move |messages| inbox.send(messages).is_ok()).unwrap();
-    uplink.send(WorkerMessage::Hello { worker: WorkerId("worker".into()), slots: SLOTS, running: vec![] }).unwrap();
+    let hello = WorkerMessage::Hello {
+        worker: WorkerId("worker".into()),
+        slots: SLOTS,
+        running: vec![],
+        description: Default::default(),
+    };
+    uplink.send(hello).unwrap();
     let worker = std::thread::spawn(move || {
         for message in messages.into_iter().flatten() {
             if let LeaderMessage::Assign(assignment) = message
@@ -108,20 +117,18 @@ fn submission(run: u64, tasks: usize, width: usize) -> Submission {
     let task = |index: usize| {
         let above = index.checked_sub(width);
         let next = above.map(|above| above - above % width + (above + 1) % width).filter(|next| Some(*next) != above);
+        let node = NodeId::new(format!("model.smartpizza.fct_orders_daily_{index:06}"));
         PlannedTask {
-            node: NodeId::new(format!("model.smartpizza.fct_orders_daily_{index:06}")),
-            upstreams: above.into_iter().chain(next).map(|upstream| upstream as u32).collect(),
             priority: (tasks - index) as u64,
             pools: vec!["warehouse".to_owned()],
+            relation: Some(format!("smartpizza.main.fct_orders_daily_{index:06}")),
+            ..PlannedTask::new(node, above.into_iter().chain(next).map(|upstream| upstream as u32).collect())
         }
     };
+    let run = RunId(uuid::Uuid::from_u64_pair(0, run));
     let plan = RunPlan {
-        run: RunId(uuid::Uuid::from_u64_pair(0, run)),
-        request: RequestId("request".into()),
-        tasks: (0..tasks).map(task).collect(),
         pools: BTreeMap::from([("warehouse".to_owned(), 10_000)]),
-        fail_fast: false,
-        retry: RetryPolicy::default(),
+        ..RunPlan::new(run, RequestId("request".into()), (0..tasks).map(task).collect())
     };
     let options = RunOptions {
         verb: Verb::Build,
@@ -131,7 +138,7 @@ fn submission(run: u64, tasks: usize, width: usize) -> Submission {
         empty: false,
         vars: JsonMap::new(),
     };
-    Submission { plan, options, manifest_digest: String::new() }
+    Submission::new(plan, options, "")
 }
 
 fn assigned(applied: Applied) -> impl Iterator<Item = Assignment> {

@@ -9,6 +9,7 @@
 //! Invariants: nothing in `state/` or `leader/` awaits, blocks, reads a clock or a random number, or touches a file; nothing is
 //! answered before its entry is on disk.
 
+pub mod entry;
 pub mod leader;
 pub mod local;
 pub mod priority;
@@ -16,4 +17,5 @@ pub mod replica;
 pub mod state;
 pub mod store;
 
+pub use entry::{LogEntry, Proposer};
 pub use state::{Applied, Command, Event, Rejection, Reply, State};

@@ -11,10 +11,12 @@ use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, TaskReport};
 use common::{NodeId, Timestamp};
 use scheduler::leader::{Leader, Output, Policy, SessionId, Ticket, Update};
-use scheduler::priority;
 use scheduler::state::{CancelCause, Command, Event, State};
+use scheduler::{Proposer, priority};
 use support::*;
 
+/// How the leader names its first entry.
+const FIRST: Proposer = Proposer { replica: 1, sequence: 0 };
 const LEASE: Duration = Duration::from_secs(10);
 
 struct Fixture {
@@ -25,7 +27,7 @@ struct Fixture {
 impl Fixture {
     fn new(lose_on_disconnect: bool) -> Self {
         let policy = Policy { lease: LEASE, lose_on_disconnect, runs_kept: 2 };
-        Self { leader: Leader::new(State::default(), policy, Timestamp(0)), now: Timestamp(0) }
+        Self { leader: Leader::new(State::default(), policy, FIRST, Timestamp(0)), now: Timestamp(0) }
     }
 
     fn tell(&mut self, session: u64, message: WorkerMessage) {
@@ -34,7 +36,7 @@ impl Fixture {
 
     fn hello(&mut self, session: u64, name: &str, running: Vec<Assignment>) -> Output {
         self.leader.connect(SessionId(session));
-        self.tell(session, WorkerMessage::Hello { worker: worker(name), slots: 2, running });
+        self.tell(session, hello(name, 2, running));
         self.turn()
     }
 
@@ -49,10 +51,8 @@ impl Fixture {
 
     fn turn(&mut self) -> Output {
         self.leader.tick(self.now);
-        let entries = self.leader.take_batch(self.leader.state().applied() + 1, self.now);
-        // One at a time: a log may commit a batch in pieces.
-        for entry in entries {
-            self.leader.commit(vec![entry]);
+        for entry in self.leader.take_batch(self.now) {
+            self.leader.commit(self.leader.state().applied() + 1, entry);
         }
         self.leader.output()
     }
@@ -77,7 +77,7 @@ fn a_session_begins_with_hello() {
     fixture.tell(1, WorkerMessage::Heartbeat);
     assert_eq!(fixture.turn().closed, [SessionId(1)]);
     // What still arrives on it is not heard.
-    fixture.tell(1, WorkerMessage::Hello { worker: worker("w"), slots: 1, running: vec![] });
+    fixture.tell(1, hello("w", 1, vec![]));
     assert_eq!(fixture.turn().closed, []);
     assert_eq!(fixture.leader.state().workers().count(), 0);
 }
@@ -125,10 +125,10 @@ fn compiled_code_reaches_subscribers_and_not_the_log() {
     report.result.compiled_code = Some("select 1".to_owned());
     fixture.report(1, report);
     fixture.report(1, stale);
-    let entries = fixture.leader.take_batch(3, Timestamp(0));
+    let mut entries = fixture.leader.take_batch(Timestamp(0));
     let Command::ReportTasks { reports } = &entries[0].command else { panic!("{entries:?}") };
     assert!(reports.iter().all(|report| report.result.compiled_code.is_none()));
-    fixture.leader.commit(entries);
+    fixture.leader.commit(3, entries.remove(0));
     let told = fixture.leader.output().updates.into_iter().find_map(|update| match update {
         Update::Event(Event::TaskFinished { ending, .. }) => ending.unwrap().result.clone().unwrap().compiled_code,
         _ => None,
@@ -172,7 +172,7 @@ fn a_new_leader_gives_every_worker_a_whole_lease() {
     fixture.hello(1, "w", vec![]);
     let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 2 };
     let later = Timestamp(60_000_000);
-    fixture.leader = Leader::new(fixture.leader.into_state(), policy, later);
+    fixture.leader = Leader::new(fixture.leader.resign().state, policy, FIRST, later);
     assert_eq!(fixture.leader.next_tick(), Some(later.plus(LEASE)));
 }
 

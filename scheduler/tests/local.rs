@@ -17,12 +17,12 @@ fn open(folder: &tempfile::TempDir) -> Handle {
 }
 
 fn submission(plan: common::run::RunPlan) -> Submission {
-    Submission { plan, options: options(), manifest_digest: "m1".to_owned() }
+    Submission::new(plan, options(), "m1")
 }
 
 fn connect(handle: &Handle, name: &str, slots: u32) -> Session {
     let session = handle.connect_worker().unwrap();
-    session.0.blocking_send(WorkerMessage::Hello { worker: worker(name), slots, running: vec![] }).unwrap();
+    session.0.blocking_send(hello(name, slots, vec![])).unwrap();
     session
 }
 
@@ -209,7 +209,7 @@ fn an_attached_worker_is_called_on_the_leaders_thread_until_it_stops_listening()
     let (sender, receiver) = std::sync::mpsc::sync_channel(8);
     let deliver = move |messages| sender.send((messages, std::thread::current().name().map(str::to_owned))).is_ok();
     let uplink = handle.attach(deliver).unwrap();
-    uplink.send(WorkerMessage::Hello { worker: worker("w"), slots: 1, running: vec![] }).unwrap();
+    uplink.send(hello("w", 1, vec![])).unwrap();
     let updates = handle.subscribe(run_id(1)).unwrap();
     handle.submit(submission(plan(1, &[("a", &[]), ("b", &[0])]))).unwrap();
     let (messages, thread): (Vec<LeaderMessage>, _) = receiver.recv().unwrap();

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use common::run::RunPlan;
+use common::run::{PlannedTask, RunPlan};
 use common::task::{Assignment, FailureKind, TaskReport};
 use common::{Attempt, Epoch};
 use proptest::collection::vec;
@@ -33,11 +33,13 @@ fn any_plan() -> impl Strategy<Value = RunPlan> {
                 .enumerate()
                 .map(|(index, (name, upstreams, priority, pools))| {
                     let ok = |upstream: &u32| *upstream == 9 || (*upstream as usize) < index;
-                    common::run::PlannedTask {
-                        node: node(if name == 3 { "a" } else { NAMES[index % 4] }),
-                        upstreams: upstreams.into_iter().filter(ok).collect(),
+                    let node = node(if name == 3 { "a" } else { NAMES[index % 4] });
+                    let upstreams = upstreams.into_iter().filter(ok).collect();
+                    PlannedTask {
                         priority,
                         pools: if pools == 0 { vec!["heavy".to_owned()] } else { vec![] },
+                        relation: Some(node.to_string()),
+                        ..PlannedTask::new(node, upstreams)
                     }
                 })
                 .collect();
@@ -130,7 +132,7 @@ fn play(machine: &mut Machine, action: Action) -> Option<Command> {
         }
         Action::Hello { worker: name, slots, running } => {
             let running = running.into_iter().map(|told| resolve(&machine.state, told)).collect();
-            Command::RegisterWorker { worker: worker(name), slots, running }
+            register(name, slots, running)
         }
     };
     machine.apply(command.clone());

@@ -24,9 +24,9 @@ fn a_report_hands_out_the_next_task_in_the_same_entry() {
     let applied = machine.report(success(&first[0]));
     assert_eq!(applied.reply, Reply::Reported(vec![Verdict::Accepted]));
     let ending = Some(Arc::new(Ending { failure: None, result: Some(result(NodeStatus::Success)) }));
-    let finished =
-        Event::TaskFinished { run: run_id(1), node: node("a"), attempt: Attempt(1), state: TaskState::Success, ending };
-    let next = Event::TaskAssigned { worker: worker("w"), assignment: assignment(1, "b", 1, 3) };
+    let state = TaskState::Success;
+    let finished = Event::TaskFinished { run: run_id(1), task: 0, node: node("a"), attempt: Attempt(1), state, ending };
+    let next = Event::TaskAssigned { task: 1, worker: worker("w"), assignment: assignment(1, "b", 1, 3) };
     assert_eq!(applied.events, [finished, next]);
 
     let applied = machine.report(success(&assignment(1, "b", 1, 3)));
@@ -86,7 +86,7 @@ fn malformed_plans_are_rejected_and_leave_no_trace() {
     full_pool.pools.insert("heavy".to_owned(), 0);
     let mut no_attempts = plan(1, &[("a", &[])]);
     no_attempts.retry.attempts_max = 0;
-    let pool = "model.shop.a wants a place in pool 'heavy', which the plan does not define or which has no places";
+    let pool = "model.shop.a wants a place in pool 'heavy', which neither the plan nor an operator defines, or which has no places";
     let order = |name: &str| format!("an upstream of model.shop.{name} does not come before it in the plan");
     for (plan, message) in [
         (plan(1, &[("a", &[]), ("b", &[1])]), order("b")),
@@ -102,7 +102,7 @@ fn malformed_plans_are_rejected_and_leave_no_trace() {
     }
     assert_eq!(machine.state.runs().count(), 0);
     for slots in [0, 1_000_000] {
-        let register = Command::RegisterWorker { worker: worker("w"), slots, running: vec![] };
+        let register = register("w", slots, vec![]);
         assert_eq!(rejected(&machine.apply(register)), "a worker needs between 1 and 100000 slots");
     }
 }
@@ -194,7 +194,8 @@ fn a_transient_failure_backs_off_and_gives_up_at_last() {
     });
     let due_at = Timestamp(100_000);
     let kind = FailureKind::Transient;
-    let event = Event::TaskUpForRetry { run: run_id(1), node: node("a"), attempt: Attempt(1), kind, due_at, ending };
+    let event =
+        Event::TaskUpForRetry { run: run_id(1), task: 0, node: node("a"), attempt: Attempt(1), kind, due_at, ending };
     assert_eq!(applied.events, [event]);
     assert_eq!(machine.state.next_retry(), Some(due_at));
 
@@ -308,7 +309,7 @@ fn a_worker_that_returns_gets_what_it_missed_and_drops_what_is_stale() {
     let owned = machine.register("w", 2);
     let stale = Assignment { epoch: Epoch(1), ..owned[1].clone() };
     let running = vec![owned[0].clone(), stale.clone()];
-    let applied = machine.apply(Command::RegisterWorker { worker: worker("w"), slots: 2, running });
+    let applied = machine.apply(register("w", 2, running));
     assert_eq!(applied.reply, Reply::Registered { missing: vec![owned[1].clone()], stale: vec![stale] });
 }
 
@@ -335,7 +336,7 @@ fn a_retried_run_does_again_what_did_not_succeed_under_higher_epochs() {
     let applied = machine.retry(1);
     assert_eq!(applied.reply, Reply::Retried { tasks: 2 });
     let again = assignment(1, "b", 2, machine.state.applied());
-    let assigned = Event::TaskAssigned { worker: worker("w"), assignment: again.clone() };
+    let assigned = Event::TaskAssigned { task: 1, worker: worker("w"), assignment: again.clone() };
     assert_eq!(applied.events, [Event::RunRetried { run: run_id(1), tasks: 2 }, assigned]);
     assert_eq!(machine.state.run(&run_id(1)).unwrap().manifest_digest, "m2");
     let last = machine.succeed(&again);

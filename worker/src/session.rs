@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::diagnostic::Code;
-use common::session::{LeaderMessage, WorkerMessage};
+use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::{Epoch, NodeId, RunId, WorkerId};
 
@@ -43,6 +43,8 @@ pub struct Config {
     /// Attempts offered for each slot. Two hide the leader's commit: while one runs, the next is here already. With more, cheap ones
     /// can be published together, but other workers find less to do.
     pub offered_per_slot: u32,
+    /// What the leader is told of this worker.
+    pub description: WorkerDescription,
     pub heartbeat_interval: Duration,
     /// A report without acknowledgement is sent again after this.
     pub resend_after: Duration,
@@ -252,6 +254,7 @@ impl Session {
             worker: self.config.worker.clone(),
             slots: self.offered(),
             running: running.chain(self.waiting.iter()).cloned().chain(ended).collect(),
+            description: self.config.description.clone(),
         };
         self.tell(vec![hello]);
         for unacknowledged in self.reports.values_mut() {

@@ -3,6 +3,7 @@
 use scheduler::State;
 use scheduler::leader::Leader;
 use scheduler::state::{RunState, invariants};
+use scheduler::store::Entry;
 
 use super::World;
 use crate::planted::Planted;
@@ -32,7 +33,7 @@ impl World {
         let (index, digest) = self.answered;
         let mut known = state.applied() == index && state.digest() == digest;
         for entry in entries {
-            state.apply(entry.index, entry.at, entry.command);
+            state.apply(entry.index, entry.content.at, entry.content.command);
             known |= state.applied() == index && state.digest() == digest;
         }
         if !known {
@@ -46,7 +47,8 @@ impl World {
         self.finished = outcomes.collect();
         // Whoever asks from now on sees this state.
         self.answered = (state.applied(), state.digest());
-        self.leader = Some(Leader::new(state, self.policy.clone(), self.now));
+        let first = scheduler::Proposer { replica: 0, sequence: (self.crashes as u64) << 32 };
+        self.leader = Some(Leader::new(state, self.policy.clone(), first, self.now));
         self.tell(|| "a new leader leads".to_owned());
         Ok(())
     }
@@ -56,7 +58,8 @@ impl World {
         let Some(leader) = &mut self.leader else { return self.elect() };
         leader.tick(self.now);
         if leader.has_pending() {
-            let entries = leader.take_batch(self.disk.last_index() + 1, self.now);
+            let numbered = leader.take_batch(self.now).into_iter().zip(self.disk.last_index() + 1..);
+            let entries: Vec<Entry> = numbered.map(|(content, index)| Entry { index, content }).collect();
             let mut dies = || faults && self.dice.percent(2);
             let (before_writing, before_syncing, before_answering) = (dies(), dies(), dies());
             if before_writing {
@@ -86,12 +89,12 @@ impl World {
         self.answer()
     }
 
-    pub(super) fn commit(&mut self, entries: Vec<scheduler::store::Entry>) -> Result<(), String> {
+    pub(super) fn commit(&mut self, entries: Vec<Entry>) -> Result<(), String> {
         for entry in entries {
-            let line = format!("entry {}: {:?}", entry.index, entry.command);
+            let line = format!("entry {}: {:?}", entry.index, entry.content.command);
             self.tell(|| line);
             let Some(leader) = &mut self.leader else { return Ok(()) };
-            leader.commit(vec![entry]);
+            leader.commit(entry.index, entry.content);
             let state = leader.state();
             self.answered = (state.applied(), state.digest());
             invariants::check(state).map_err(|violation| violation.to_string())?;

@@ -198,14 +198,11 @@ impl<'a> Driver<'a> {
                 let count = tasks.len();
                 run.set_ranks(tasks.iter().map(|task| (task.node.clone(), task.priority)).collect());
                 let plan = RunPlan {
-                    run: id,
-                    request: RequestId(id.to_string().into()),
-                    tasks,
-                    pools: Default::default(),
                     fail_fast: request.options.fail_fast,
                     retry: retry_policy(&self.opened.connection),
+                    ..RunPlan::new(id, RequestId(id.to_string().into()), tasks)
                 };
-                let submission = Submission { plan, options: request.options.clone(), manifest_digest: digest };
+                let submission = Submission::new(plan, request.options.clone(), digest);
                 local.leader.submit(submission).map_err(|error| refuse(&error))?;
                 count
             }

@@ -45,13 +45,19 @@ pub fn plan(
         if selected.contains(id) && is_task(manifest, id) {
             let position = u32::try_from(tasks.len()).expect("a manifest has fewer than 2^32 nodes");
             awaited[index.index()] = vec![position];
-            tasks.push(PlannedTask { node: id.clone(), upstreams, priority: 0, pools: Vec::new() });
+            let relation = manifest.nodes.get(id).map(relation_key);
+            tasks.push(PlannedTask { relation, ..PlannedTask::new(id.clone(), upstreams) });
         } else {
             awaited[index.index()] = upstreams;
         }
     }
     prioritize(manifest, &mut tasks, durations);
     tasks
+}
+
+/// Names what a node writes, whatever project it is in.
+fn relation_key(node: &Node) -> String {
+    [node.database.as_str(), &node.schema, &node.alias].join(".")
 }
 
 fn is_task(manifest: &Manifest, id: &NodeId) -> bool {

@@ -1,23 +1,26 @@
 //! The leader's side of sessions and proposals, without I/O: messages become commands, applied commands become messages.
 //!
 //! ```text
-//!   receive, propose, tick ──▶ [pending] ──take_batch──▶ entries ──(made durable by the shell)──▶ commit ──▶ Output
+//!   receive, propose, tick ──▶ [pending] ──take_batch──▶ entries ──(committed by the shell)──▶ commit ──▶ Output
 //! ```
+//!
+//! A leader has the state and applies to it, its own entries and those of leaders before it; it finds its own by their
+//! proposer. A replica that does not lead applies to the state alone.
 //!
 //! Invariant: whatever leaves through [`Output`] follows from entries that the shell called committed. The one exception is
 //! `Update::Started`, which is for eyes only.
 
 pub mod tick;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, TaskOutcome, TaskReport};
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 
+use crate::entry::{LogEntry, Proposer};
 use crate::state::{Command, Ending, Event, Reply, RunState, State, Verdict};
-use crate::store::Entry;
 
 pub use tick::{Liveness, Policy, tick};
 
@@ -62,15 +65,45 @@ pub struct Output {
     pub closed: Vec<SessionId>,
 }
 
+/// What a leader that leads no more leaves behind.
+#[derive(Debug)]
+pub struct Resigned {
+    pub state: State,
+    /// Their commands may be committed or not, now or later.
+    pub unknown: Vec<Ticket>,
+    /// Their commands never left.
+    pub undone: Vec<Ticket>,
+    pub sessions: Vec<SessionId>,
+}
+
+/// A command and the trace that it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Proposal {
+    pub command: Command,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+impl From<Command> for Proposal {
+    fn from(command: Command) -> Self {
+        Self { command, traceparent: None }
+    }
+}
+
 pub struct Leader {
     state: State,
     policy: Policy,
+    /// Names the next entry.
+    next: Proposer,
     liveness: Liveness,
     sessions: BTreeMap<SessionId, Option<WorkerId>>,
     current: BTreeMap<WorkerId, SessionId>,
     reports: Vec<(SessionId, TaskReport)>,
-    pending: Vec<(Command, Origin)>,
-    in_flight: VecDeque<Origin>,
+    pending: Vec<(Proposal, Origin)>,
+    /// By the number under which each was proposed.
+    in_flight: BTreeMap<u64, Origin>,
+    /// Commands of `tick` that are not applied yet: until they are, it would only propose them again.
+    ticking: usize,
     output: Output,
 }
 
@@ -91,17 +124,20 @@ struct ReportOrigin {
 }
 
 impl Leader {
-    /// Leads from `now` on: every registered worker has a whole lease to be heard.
-    pub fn new(state: State, policy: Policy, now: Timestamp) -> Self {
+    /// Leads from `now` on: every registered worker has a whole lease to be heard. `first` names the first entry; a replica
+    /// must never use a name twice.
+    pub fn new(state: State, policy: Policy, first: Proposer, now: Timestamp) -> Self {
         Self {
             state,
             policy,
+            next: first,
             liveness: Liveness::new(now),
             sessions: BTreeMap::new(),
             current: BTreeMap::new(),
             reports: Vec::new(),
             pending: Vec::new(),
-            in_flight: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            ticking: 0,
             output: Output::default(),
         }
     }
@@ -110,15 +146,23 @@ impl Leader {
         &self.state
     }
 
-    /// Gives the state up, for a shell that stops leading.
-    pub fn into_state(self) -> State {
-        self.state
+    /// Gives the state up and says what became of everything else.
+    pub fn resign(self) -> Resigned {
+        let ticket = |origin: Origin| match origin {
+            Origin::Ticket(ticket) => Some(ticket),
+            _ => None,
+        };
+        Resigned {
+            state: self.state,
+            unknown: self.in_flight.into_values().filter_map(ticket).collect(),
+            undone: self.pending.into_iter().filter_map(|(_, origin)| ticket(origin)).collect(),
+            sessions: self.sessions.into_keys().collect(),
+        }
     }
 
-    /// When [`Leader::tick`] may have something to do at the latest.
+    /// When [`Leader::tick`] may have something to do at the latest. None while it waits for what it proposed.
     pub fn next_tick(&self) -> Option<Timestamp> {
-        let lease = self.liveness.next_expiry(&self.state, &self.policy);
-        lease.into_iter().chain(self.state.next_retry()).min()
+        if self.ticking > 0 { None } else { tick::next(&self.state, &self.liveness, &self.policy) }
     }
 
     pub fn connect(&mut self, session: SessionId) {
@@ -131,7 +175,7 @@ impl Leader {
         if self.current.get(&worker) == Some(&session) {
             self.current.remove(&worker);
             if self.policy.lose_on_disconnect && !self.is_losing(&worker) {
-                self.pending.push((Command::LoseWorker { worker }, Origin::Tick));
+                self.push(Command::LoseWorker { worker }, Origin::Tick);
             }
         }
     }
@@ -139,14 +183,17 @@ impl Leader {
     fn is_losing(&self, worker: &WorkerId) -> bool {
         self.pending
             .iter()
-            .any(|(command, _)| matches!(command, Command::LoseWorker { worker: lost } if lost == worker))
+            .any(|(proposal, _)| matches!(&proposal.command, Command::LoseWorker { worker: lost } if lost == worker))
     }
 
     pub fn receive(&mut self, session: SessionId, message: WorkerMessage, now: Timestamp) {
         let Some(known) = self.sessions.get(&session) else { return };
         let worker = known.clone();
         match (worker, message) {
-            (_, WorkerMessage::Hello { worker, slots, running }) => self.hello(session, worker, slots, running, now),
+            (_, WorkerMessage::Hello { worker, slots, running, description }) => {
+                let command = Command::RegisterWorker { worker: worker.clone(), slots, running, description };
+                self.hello(session, worker, command, now);
+            }
             // Nothing else may come first.
             (None, _) => self.close(session),
             (Some(worker), message) => {
@@ -166,11 +213,11 @@ impl Leader {
     }
 
     fn is_greeting(&self, session: SessionId) -> bool {
-        let origins = self.pending.iter().map(|(_, origin)| origin).chain(&self.in_flight);
+        let origins = self.pending.iter().map(|(_, origin)| origin).chain(self.in_flight.values());
         origins.into_iter().any(|origin| matches!(origin, Origin::Hello(greeting, _) if *greeting == session))
     }
 
-    fn hello(&mut self, session: SessionId, worker: WorkerId, slots: u32, running: Vec<Assignment>, now: Timestamp) {
+    fn hello(&mut self, session: SessionId, worker: WorkerId, command: Command, now: Timestamp) {
         self.sessions.insert(session, Some(worker.clone()));
         if let Some(older) = self.current.insert(worker.clone(), session)
             && older != session
@@ -178,8 +225,7 @@ impl Leader {
             self.close(older);
         }
         self.liveness.heard(&worker, now);
-        let command = Command::RegisterWorker { worker: worker.clone(), slots, running };
-        self.pending.push((command, Origin::Hello(session, worker)));
+        self.push(command, Origin::Hello(session, worker));
     }
 
     fn close(&mut self, session: SessionId) {
@@ -191,14 +237,21 @@ impl Leader {
         self.output.closed.push(session);
     }
 
-    pub fn propose(&mut self, ticket: Ticket, command: Command) {
-        self.pending.push((command, Origin::Ticket(ticket)));
+    pub fn propose(&mut self, ticket: Ticket, proposal: impl Into<Proposal>) {
+        self.push(proposal, Origin::Ticket(ticket));
     }
 
-    /// Proposes what time makes necessary.
+    fn push(&mut self, proposal: impl Into<Proposal>, origin: Origin) {
+        self.ticking += usize::from(matches!(origin, Origin::Tick));
+        self.pending.push((proposal.into(), origin));
+    }
+
+    /// Proposes what time makes necessary, unless what it proposed before is still under way.
     pub fn tick(&mut self, now: Timestamp) {
-        for command in tick(&self.state, &self.liveness, &self.policy, now) {
-            self.pending.push((command, Origin::Tick));
+        if self.ticking == 0 {
+            for command in tick(&self.state, &self.liveness, &self.policy, now) {
+                self.push(command, Origin::Tick);
+            }
         }
     }
 
@@ -206,29 +259,35 @@ impl Leader {
         !self.pending.is_empty() || !self.reports.is_empty()
     }
 
-    /// Numbers everything pending from `first` on; the shell makes the entries durable and then calls [`Leader::commit`].
-    pub fn take_batch(&mut self, first: u64, now: Timestamp) -> Vec<Entry> {
+    /// Everything pending as entries, in order. The shell has them committed; whatever it then applies, these entries or
+    /// others, goes to [`Leader::commit`].
+    pub fn take_batch(&mut self, now: Timestamp) -> Vec<LogEntry> {
         let mut reports = std::mem::take(&mut self.reports).into_iter().peekable();
         while reports.peek().is_some() {
             let (origins, reports) =
                 reports.by_ref().take(REPORTS_MAX).map(|(session, report)| split(session, report)).unzip();
-            self.pending.push((Command::ReportTasks { reports }, Origin::Reports(origins)));
+            self.push(Command::ReportTasks { reports }, Origin::Reports(origins));
         }
-        let (commands, origins): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pending).into_iter().unzip();
-        self.in_flight.extend(origins);
-        let numbered = commands.into_iter().zip(first..);
-        numbered.map(|(command, index)| Entry { index, at: now, command }).collect()
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        pending
+            .map(|(Proposal { command, traceparent }, origin)| {
+                let proposer = self.next;
+                self.next.sequence += 1;
+                self.in_flight.insert(proposer.sequence, origin);
+                LogEntry { at: now, proposer: Some(proposer), traceparent, command }
+            })
+            .collect()
     }
 
-    /// Applies entries that are durable now, in the order in which they were taken.
-    pub fn commit(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
-            let origin = self.in_flight.pop_front().unwrap_or(Origin::Tick);
-            let applied = self.state.apply(entry.index, entry.at, entry.command);
-            let compiled = self.answer(origin, applied.reply);
-            for event in applied.events {
-                self.deliver(event, &compiled);
-            }
+    /// Applies a committed entry. Entries come in the order of their indexes, whoever proposed them.
+    pub fn commit(&mut self, index: u64, entry: LogEntry) {
+        let own = entry.proposer.filter(|proposer| proposer.replica == self.next.replica);
+        let origin = own.and_then(|proposer| self.in_flight.remove(&proposer.sequence));
+        self.ticking -= usize::from(matches!(origin, Some(Origin::Tick)));
+        let applied = self.state.apply(index, entry.at, entry.command);
+        let compiled = origin.map(|origin| self.answer(origin, applied.reply)).unwrap_or_default();
+        for event in applied.events {
+            self.deliver(event, &compiled);
         }
     }
 
@@ -271,11 +330,14 @@ impl Leader {
         let messages = &mut self.output.messages;
         messages.extend(missing.into_iter().map(|assignment| (session, LeaderMessage::Assign(assignment))));
         messages.extend(stale.into_iter().chain(stopping).map(cancel));
+        if self.state.worker(worker).is_some_and(|worker| worker.draining) {
+            messages.push((session, LeaderMessage::Drain));
+        }
     }
 
     fn deliver(&mut self, event: Event, compiled: &BTreeMap<(RunId, NodeId), String>) {
         match &event {
-            Event::TaskAssigned { worker, assignment } => {
+            Event::TaskAssigned { worker, assignment, .. } => {
                 self.send(&worker.clone(), LeaderMessage::Assign(assignment.clone()));
             }
             Event::TaskCancelRequested { worker, run, node, epoch } => {
@@ -327,7 +389,7 @@ fn shorten(message: &mut String) {
 }
 
 fn with_compiled_code(event: Event, compiled: &BTreeMap<(RunId, NodeId), String>) -> Event {
-    let Event::TaskFinished { run, node, attempt, state, ending: Some(ending) } = event else { return event };
+    let Event::TaskFinished { run, task, node, attempt, state, ending: Some(ending) } = event else { return event };
     let ending = match compiled.get(&(run, node.clone())) {
         Some(code) => {
             let mut ending = Ending::clone(&ending);
@@ -338,5 +400,5 @@ fn with_compiled_code(event: Event, compiled: &BTreeMap<(RunId, NodeId), String>
         }
         None => ending,
     };
-    Event::TaskFinished { run, node, attempt, state, ending: Some(ending) }
+    Event::TaskFinished { run, task, node, attempt, state, ending: Some(ending) }
 }

@@ -1,4 +1,5 @@
-//! What time alone makes necessary: leases that ended, retries that are due, runs that are old enough to forget.
+//! What time alone makes necessary: leases that ended, retries that are due, runs and attempts out of time, runs and files that
+//! are old enough to forget.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,10 +45,16 @@ impl Liveness {
     fn expiry(&self, worker: &WorkerId, policy: &Policy) -> Timestamp {
         self.heard.get(worker).copied().unwrap_or(self.since).max(self.since).plus(policy.lease)
     }
+}
 
-    pub(super) fn next_expiry(&self, state: &State, policy: &Policy) -> Option<Timestamp> {
-        state.workers().map(|(worker, _)| self.expiry(worker, policy)).min()
-    }
+/// How long files are kept that no bundle names: long enough to upload the rest of a project.
+const LOOSE_KEPT: Duration = Duration::from_secs(3_600);
+
+/// When [`tick`] has something to do at the latest.
+pub(super) fn next(state: &State, liveness: &Liveness, policy: &Policy) -> Option<Timestamp> {
+    let lease = state.workers().map(|(worker, _)| liveness.expiry(worker, policy)).min();
+    let loose = state.projects().loose_since().map(|since| since.plus(LOOSE_KEPT));
+    [lease, loose, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
 }
 
 pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp) -> Vec<Command> {
@@ -58,6 +65,15 @@ pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp)
     }
     if state.next_retry().is_some_and(|due_at| due_at <= now) {
         commands.push(Command::PromoteRetries);
+    }
+    if state.next_timeout().is_some_and(|due_at| due_at <= now) {
+        commands.push(Command::EnforceTimeouts);
+    }
+    let is_old = |since: Timestamp| since.plus(LOOSE_KEPT) <= now;
+    if state.projects().loose_since().is_some_and(is_old) {
+        // Up to `now` less the time kept, and that moment included.
+        let before = Timestamp(now.as_micros().saturating_sub(LOOSE_KEPT.as_micros() as i64).saturating_add(1));
+        commands.push(Command::CollectBlobs { before });
     }
     let finished = state.finished();
     let old = finished.len().saturating_sub(policy.runs_kept);

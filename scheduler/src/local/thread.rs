@@ -11,9 +11,10 @@ use common::session::LeaderMessage;
 
 use super::handle::{Deliver, Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
+use crate::entry;
 use crate::leader::{Leader, SessionId, Ticket};
 use crate::state::{CancelCause, Command, Reply, State};
-use crate::store::{self, Log, SledLog};
+use crate::store::{self, Entry, Log, SledLog};
 
 /// Messages that may wait for the leader.
 const INBOX_MAX: usize = 8_192;
@@ -29,7 +30,7 @@ pub(super) fn start(config: Config) -> Result<Handle, Error> {
     let state = replay(&mut log)?;
     let now = clock::now();
     let next_index = (log.last_index() + 1).max(now.as_micros().unsigned_abs() / 1_000);
-    let leader = Leader::new(state, config.policy(), now);
+    let leader = Leader::new(state, config.policy(), entry::Proposer { replica: 0, sequence: 0 }, now);
     let mut shell = Shell {
         log: Box::new(log),
         leader,
@@ -63,7 +64,7 @@ fn replay(log: &mut SledLog) -> Result<State, store::Error> {
     let mut state = log.snapshot()?.unwrap_or_default();
     let applied = state.applied();
     log.read(applied + 1, &mut |entry| {
-        state.apply(entry.index, entry.at, entry.command);
+        state.apply(entry.index, entry.content.at, entry.content.command);
     })?;
     if log.len() > COMPACT_AFTER {
         log.compact(&state)?;
@@ -150,10 +151,14 @@ impl Shell {
     /// One append for everything that is pending.
     fn commit(&mut self) -> Result<(), store::Error> {
         if self.leader.has_pending() {
-            let entries = self.leader.take_batch(self.next_index, clock::now());
+            let contents = self.leader.take_batch(clock::now());
+            let numbered = contents.into_iter().zip(self.next_index..);
+            let entries: Vec<Entry> = numbered.map(|(content, index)| Entry { index, content }).collect();
             self.log.append(&entries)?;
             self.next_index += entries.len() as u64;
-            self.leader.commit(entries);
+            for Entry { index, content } in entries {
+                self.leader.commit(index, content);
+            }
         }
         self.deliver();
         Ok(())

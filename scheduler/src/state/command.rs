@@ -1,11 +1,13 @@
 //! Requests to change the replicated state: the entries of the log.
 //!
 //! A command carries decided results, never inputs to code that may change. Its encoding is pinned by golden bytes: append
-//! variants and fields, never reorder them.
+//! variants; a change of fields is a new version of `entry`.
 
-use common::run::{RunOptions, RunPlan};
+use common::bundle::BundleFile;
+use common::run::{Deployed, RunOptions, RunPlan};
+use common::session::WorkerDescription;
 use common::task::{Assignment, TaskReport};
-use common::{RunId, WorkerId};
+use common::{ContentDigest, NodeId, RunId, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,7 @@ pub enum Command {
         worker: WorkerId,
         slots: u32,
         running: Vec<Assignment>,
+        description: WorkerDescription,
     },
     /// The worker finishes what it runs and takes nothing new.
     DrainWorker {
@@ -44,6 +47,54 @@ pub enum Command {
     RemoveRuns {
         runs: Vec<RunId>,
     },
+    /// Runs and attempts that are past their time, by the entry's own time, end.
+    EnforceTimeouts,
+    /// Limits how many tasks run in a pool at once, whatever plans say; `None` leaves it to the plans again.
+    SetPool {
+        pool: String,
+        places: Option<u32>,
+    },
+    /// A piece of a file. The state keeps how much is there; the bytes are for whoever applies the entry.
+    PutBlob {
+        digest: ContentDigest,
+        /// Of the whole file.
+        size: u64,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    /// Makes a revision of a project out of files that are held.
+    DeployProject {
+        project: String,
+        bundle: ContentDigest,
+        /// In the order of their paths.
+        files: Vec<BundleFile>,
+        revision: String,
+    },
+    /// Forgets files that no bundle names and that nobody added to since.
+    CollectBlobs {
+        before: Timestamp,
+    },
+}
+
+impl Command {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RegisterWorker { .. } => "register_worker",
+            Self::DrainWorker { .. } => "drain_worker",
+            Self::LoseWorker { .. } => "lose_worker",
+            Self::SubmitRun(_) => "submit_run",
+            Self::ReportTasks { .. } => "report_tasks",
+            Self::PromoteRetries => "promote_retries",
+            Self::CancelRun { .. } => "cancel_run",
+            Self::RetryRun { .. } => "retry_run",
+            Self::RemoveRuns { .. } => "remove_runs",
+            Self::EnforceTimeouts => "enforce_timeouts",
+            Self::SetPool { .. } => "set_pool",
+            Self::PutBlob { .. } => "put_blob",
+            Self::DeployProject { .. } => "deploy_project",
+            Self::CollectBlobs { .. } => "collect_blobs",
+        }
+    }
 }
 
 /// A run as it was decided at submission.
@@ -53,6 +104,20 @@ pub struct Submission {
     pub options: RunOptions,
     /// Names the manifest the plan was made from.
     pub manifest_digest: String,
+    /// None on a laptop, where the project is a folder.
+    pub deployed: Option<Deployed>,
+    /// Nodes that were selected and are no tasks of the plan, such as ephemeral models.
+    pub selected_besides: Vec<NodeId>,
+    /// W3C trace context of whoever submitted.
+    pub traceparent: Option<String>,
+}
+
+impl Submission {
+    /// A run of a project that is a folder on this machine.
+    pub fn new(plan: RunPlan, options: RunOptions, manifest_digest: impl Into<String>) -> Self {
+        let manifest_digest = manifest_digest.into();
+        Self { plan, options, manifest_digest, deployed: None, selected_besides: Vec::new(), traceparent: None }
+    }
 }
 
 /// Why a run was told to stop.
@@ -64,4 +129,6 @@ pub enum CancelCause {
     Superseded,
     /// The only process that could go on with it died.
     Interrupted,
+    /// It took longer than its plan allows.
+    Timeout,
 }

@@ -1,11 +1,11 @@
-//! Past-tense facts that `apply` produced, in the order in which they became true.
+//! Past-tense facts that `apply` produced, in the order in which they became true. `task` is an index into the run's tasks.
 
 use std::sync::Arc;
 
 use common::task::{Assignment, FailureKind, TaskState};
-use common::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
+use common::{Attempt, ContentDigest, Epoch, NodeId, RunId, Timestamp, WorkerId};
 
-use super::run::{Counts, RunOutcome};
+use super::run::{Counts, RunOutcome, StopCause};
 use super::task::Ending;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -27,13 +27,20 @@ pub enum Event {
         run: RunId,
         tasks: u32,
     },
+    /// Nothing new starts any more.
+    RunStopping {
+        run: RunId,
+        cause: StopCause,
+    },
     TaskAssigned {
+        task: u32,
         worker: WorkerId,
         assignment: Assignment,
     },
     /// The attempt failed in a way worth another, which may start at `due_at`. `ending` is what the worker told, if it lived.
     TaskUpForRetry {
         run: RunId,
+        task: u32,
         node: NodeId,
         attempt: Attempt,
         kind: FailureKind,
@@ -50,6 +57,7 @@ pub enum Event {
     /// `state` is final. `attempt` is the last one, 0 where the task never ran.
     TaskFinished {
         run: RunId,
+        task: u32,
         node: NodeId,
         attempt: Attempt,
         state: TaskState,
@@ -63,16 +71,24 @@ pub enum Event {
     RunRemoved {
         run: RunId,
     },
+    /// Nobody will ask for these files any more.
+    BlobsCollected {
+        digests: Vec<ContentDigest>,
+    },
 }
 
 impl Event {
-    /// The run that the event tells of; none for those about workers.
+    /// The run that the event tells of; none for those about workers and files.
     pub fn run(&self) -> Option<RunId> {
         match self {
-            Self::WorkerRegistered { .. } | Self::WorkerDraining { .. } | Self::WorkerLost { .. } => None,
+            Self::WorkerRegistered { .. }
+            | Self::WorkerDraining { .. }
+            | Self::WorkerLost { .. }
+            | Self::BlobsCollected { .. } => None,
             Self::TaskAssigned { assignment, .. } => Some(assignment.run),
             Self::RunSubmitted { run }
             | Self::RunRetried { run, .. }
+            | Self::RunStopping { run, .. }
             | Self::TaskUpForRetry { run, .. }
             | Self::TaskCancelRequested { run, .. }
             | Self::TaskFinished { run, .. }

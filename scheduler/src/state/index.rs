@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::{NodeId, RunId, Timestamp, WorkerId};
+use common::{RunId, Timestamp, WorkerId};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Index {
@@ -12,10 +12,14 @@ pub(super) struct Index {
     pub runnable: BTreeSet<(u64, RunId)>,
     pub retries: BTreeSet<(Timestamp, RunId, u32)>,
     pub finished: BTreeSet<(Timestamp, RunId)>,
-    /// Nodes that run now: no two runs build the same one at once.
-    pub busy: BTreeMap<NodeId, (RunId, u32)>,
-    /// Ready tasks that wait until their node is no longer busy in another run.
-    pub held: BTreeMap<NodeId, BTreeSet<(RunId, u32)>>,
+    /// When unfinished runs must have finished.
+    pub run_deadlines: BTreeSet<(Timestamp, RunId)>,
+    /// When running attempts must have ended.
+    pub task_deadlines: BTreeSet<(Timestamp, RunId, u32)>,
+    /// Relations that are being written: no two tasks write the same one at once.
+    pub busy: BTreeMap<Arc<str>, (RunId, u32)>,
+    /// Ready tasks that wait until their relation is no longer busy.
+    pub held: BTreeMap<Arc<str>, BTreeSet<(RunId, u32)>>,
     /// Tasks running in each pool, over all runs; pools without any are left out.
     pools: BTreeMap<Arc<str>, u32>,
     /// Workers that can take more, those with the most free slots in front.
@@ -23,15 +27,15 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub fn hold(&mut self, node: &NodeId, run: RunId, task: u32) {
-        self.held.entry(node.clone()).or_default().insert((run, task));
+    pub fn hold(&mut self, relation: &Arc<str>, run: RunId, task: u32) {
+        self.held.entry(relation.clone()).or_default().insert((run, task));
     }
 
-    pub fn unhold(&mut self, node: &NodeId, run: RunId, task: u32) {
-        if let Some(waiting) = self.held.get_mut(node) {
+    pub fn unhold(&mut self, relation: &str, run: RunId, task: u32) {
+        if let Some(waiting) = self.held.get_mut(relation) {
             waiting.remove(&(run, task));
             if waiting.is_empty() {
-                self.held.remove(node);
+                self.held.remove(relation);
             }
         }
     }
@@ -65,6 +69,11 @@ impl Index {
 
     /// The worker with the most free slots.
     pub fn freest(&self) -> Option<&WorkerId> {
-        self.free.first().map(|(_, worker)| worker)
+        self.by_freedom().next()
+    }
+
+    /// Workers with free slots, those with the most in front.
+    pub fn by_freedom(&self) -> impl Iterator<Item = &WorkerId> {
+        self.free.iter().map(|(_, worker)| worker)
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use common::task::TaskState;
-use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
+use common::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
 
-use super::{Entry, Run, RunState, State, StopCause};
+use super::{Entry, Event, Recorded, Run, RunState, State, StopCause};
 
 /// An invariant that does not hold, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +24,8 @@ pub fn check(state: &State) -> Result<(), Violation> {
         upstreams_come_first,
         epochs_are_known,
         workers_hold_what_runs,
-        one_run_builds_a_node,
-        pools_have_limits,
+        one_task_writes_a_relation,
+        journals_follow,
         runs_finish_with_their_tasks,
         requests_name_runs,
         indexes_follow,
@@ -86,30 +86,39 @@ fn workers_hold_what_runs(state: &State) -> Result<(), Violation> {
     Ok(())
 }
 
-fn one_run_builds_a_node(state: &State) -> Result<(), Violation> {
-    let mut builders: BTreeMap<&NodeId, RunId> = BTreeMap::new();
+fn one_task_writes_a_relation(state: &State) -> Result<(), Violation> {
+    let mut writers: BTreeMap<&str, RunId> = BTreeMap::new();
     for run in state.runs.values() {
         for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
-            let other = builders.insert(&task.node, run.id);
-            ensure(other.is_none(), "one run builds a node at a time", || format!("{} in {}", task.node, run.id))?;
+            let other = task.relation.as_ref().and_then(|relation| writers.insert(relation, run.id));
+            ensure(other.is_none(), "one task writes a relation at a time", || format!("{} in {}", task.node, run.id))?;
         }
     }
     Ok(())
 }
 
-fn pools_have_limits(state: &State) -> Result<(), Violation> {
-    let mut pools: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+/// Numbers have no gaps, and the last event of each task agrees with where it stands.
+fn journals_follow(state: &State) -> Result<(), Violation> {
     for run in state.runs.values() {
-        for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
-            for &pool in &run.pool_sets[task.pool_set as usize] {
-                let (name, places) = &run.pools[pool as usize];
-                let (taken, limit) = pools.entry(name).or_default();
-                (*taken, *limit) = (*taken + 1, (*limit).max(*places));
+        let mut next = 1;
+        let mut told: Vec<Option<(Attempt, bool)>> = vec![None; run.tasks.len()];
+        for Recorded { sequence, event, .. } in run.events(0) {
+            ensure(sequence == next, "events are numbered without gaps", || format!("{sequence} of {}", run.id))?;
+            next += 1;
+            match event {
+                Event::TaskAssigned { task, assignment, .. } => told[task as usize] = Some((assignment.attempt, true)),
+                Event::TaskUpForRetry { task, attempt, .. } | Event::TaskFinished { task, attempt, .. } => {
+                    told[task as usize] = Some((attempt, false));
+                }
+                _ => {}
             }
         }
-    }
-    for (pool, (taken, limit)) in pools {
-        ensure(taken <= limit, "pools have limits", || format!("{taken} tasks in the {limit} places of '{pool}'"))?;
+        ensure(next == run.last_sequence() + 1, "the journal can be read", || format!("to {next} of {}", run.id))?;
+        for (task, told) in run.tasks.iter().zip(told) {
+            let running = matches!(task.state, TaskState::Running { .. });
+            let holds = told.map_or(task.attempt.0 == 0, |told| told == (task.attempt, running));
+            ensure(holds, "the journal tells where tasks stand", || format!("{}: {told:?}, {task:?}", run.id))?;
+        }
     }
     Ok(())
 }
@@ -136,20 +145,19 @@ fn requests_name_runs(state: &State) -> Result<(), Violation> {
     ensure(holds, "one request, one run", || format!("{:?}", state.requests))
 }
 
-/// Everything derived equals what a rebuild derives, except that ready tasks may be set aside while their node is busy.
+/// Everything derived equals what a rebuild derives, except that ready tasks may be set aside while their relation is busy.
 fn indexes_follow(state: &State) -> Result<(), Violation> {
     let mut fresh = state.clone();
     fresh.restore();
-    for (node, waiting) in state.index.held.clone() {
-        let busy = state.index.busy.get(&node);
-        let by_another = busy.is_some_and(|(run, _)| waiting.iter().all(|(waiter, _)| waiter != run));
-        ensure(by_another, "only a busy node holds tasks back", || node.to_string())?;
+    for (relation, waiting) in state.index.held.clone() {
+        let busy = state.index.busy.contains_key(&relation);
+        ensure(busy, "only a busy relation holds tasks back", || relation.to_string())?;
         for (id, index) in waiting {
             let Some(run) = fresh.runs.get_mut(&id) else { continue };
             let task = &run.tasks[index as usize];
             let was_ready = run.derived.ready.remove(task.pool_set, task.priority, index);
             ensure(was_ready, "only ready tasks are held back", || format!("{} of {id}", task.node))?;
-            fresh.index.hold(&node, id, index);
+            fresh.index.hold(&relation, id, index);
             if run.derived.ready.is_empty() {
                 fresh.index.runnable.remove(&(run.sequence, id));
             }
@@ -157,6 +165,9 @@ fn indexes_follow(state: &State) -> Result<(), Violation> {
     }
     ensure(fresh.index == state.index, "indexes follow from the state", || {
         format!("kept {:?}, derived {:?}", state.index, fresh.index)
+    })?;
+    ensure(fresh.projects == state.projects, "what is known of projects follows", || {
+        format!("kept {:?}, derived {:?}", state.projects, fresh.projects)
     })?;
     ensure(fresh.runs == state.runs, "derived fields follow from the state", || {
         format!("kept {:?}, derived {:?}", state.runs, fresh.runs)
@@ -177,6 +188,7 @@ pub struct Watch {
     applied: u64,
     tasks: BTreeMap<(RunId, NodeId), (Epoch, bool)>,
     workers: BTreeMap<WorkerId, usize>,
+    pools: BTreeMap<String, u32>,
 }
 
 impl Watch {
@@ -201,6 +213,28 @@ impl Watch {
             let holds = worker.running.len() <= (worker.slots as usize).max(before);
             ensure(holds, "workers get no more than they have slots for", || format!("{id}: {worker:?}"))?;
         }
+        self.observe_pools(state)
+    }
+
+    /// A pool is not filled beyond its limit; it may be fuller where an operator lowered that.
+    fn observe_pools(&mut self, state: &State) -> Result<(), Violation> {
+        let mut pools: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+        for run in state.runs.values() {
+            for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
+                for &pool in &run.pool_sets[task.pool_set as usize] {
+                    let (name, places) = &run.pools[pool as usize];
+                    let (taken, limit) = pools.entry(name).or_default();
+                    (*taken, *limit) = (*taken + 1, (*limit).max(*state.pools.get(name).unwrap_or(places)));
+                }
+            }
+        }
+        for (pool, &(taken, limit)) in &pools {
+            let before = self.pools.get(*pool).copied().unwrap_or(0);
+            ensure(taken <= limit.max(before), "pools have limits", || {
+                format!("{taken} tasks in the {limit} places of '{pool}'")
+            })?;
+        }
+        self.pools = pools.into_iter().map(|(pool, (taken, _))| (pool.to_owned(), taken)).collect();
         Ok(())
     }
 

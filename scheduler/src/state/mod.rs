@@ -12,25 +12,31 @@ pub mod command;
 mod digest;
 mod edges;
 pub mod event;
+mod history;
 mod index;
 pub mod invariants;
+mod journal;
 pub mod planted;
+pub mod projects;
 mod ready;
 pub mod reply;
 mod retry;
 pub mod run;
+pub mod snapshot;
 pub mod task;
 pub mod transition;
 pub mod worker;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::task::{Assignment, TaskState};
-use common::{Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
+use common::{ContentDigest, Epoch, RequestId, RunId, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
 pub use command::{CancelCause, Command, Submission};
 pub use event::Event;
+pub use history::{Recorded, Tried};
 pub use reply::{Rejection, Reply, Verdict};
 pub use run::{Counts, Run, RunOutcome, RunState, StopCause};
 pub use task::{Ending, Failure, Task};
@@ -39,11 +45,17 @@ pub use worker::Worker;
 
 use digest::Digest;
 use index::Index;
+use projects::Projects;
 
 /// Most tasks that one plan may have.
 pub const PLAN_TASKS_MAX: usize = 1_000_000;
 /// Most slots that one worker may have.
 pub const WORKER_SLOTS_MAX: u32 = 100_000;
+
+/// Most labels of a worker.
+pub const LABELS_MAX: usize = 64;
+/// Longest name of a project or pool, revision or label, in bytes.
+pub const NAME_MAX: usize = 256;
 
 /// Everything that replicas agree on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -55,6 +67,9 @@ pub struct State {
     runs: BTreeMap<RunId, Run>,
     requests: BTreeMap<RequestId, RunId>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Limits of pools that operators configured.
+    pools: BTreeMap<Arc<str>, u32>,
+    projects: Projects,
     /// Steps that the transition table refused: always 0, or there is a defect.
     illegal_steps: u64,
     #[serde(skip)]
@@ -91,6 +106,8 @@ impl State {
         let mut entry = Entry { epoch: Epoch(index), at: self.at, events: Vec::new() };
         let reply = apply::dispatch(self, &mut entry, command).unwrap_or_else(Reply::Rejected);
         self.assign(&mut entry);
+        self.digest.mix(&[entry.events.len() as u64]);
+        self.record(entry.at, &entry.events);
         Applied { reply, events: entry.events }
     }
 
@@ -135,6 +152,27 @@ impl State {
         self.index.retries.first().map(|(due_at, ..)| *due_at)
     }
 
+    /// When the first run or attempt is out of time.
+    pub fn next_timeout(&self) -> Option<Timestamp> {
+        let run = self.index.run_deadlines.first().map(|(due_at, _)| *due_at);
+        let task = self.index.task_deadlines.first().map(|(due_at, ..)| *due_at);
+        run.into_iter().chain(task).min()
+    }
+
+    /// Limits of pools that operators configured.
+    pub fn pools(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.pools.iter().map(|(pool, places)| (&**pool, *places))
+    }
+
+    /// Tasks that run now and take a place in the pool.
+    pub fn in_pool(&self, pool: &str) -> u32 {
+        self.index.in_pool(pool)
+    }
+
+    pub fn projects(&self) -> &Projects {
+        &self.projects
+    }
+
     /// Finished runs, the one that finished first in front.
     pub fn finished(&self) -> impl ExactSizeIterator<Item = (Timestamp, RunId)> {
         self.index.finished.iter().copied()
@@ -160,6 +198,9 @@ impl State {
         for run in self.runs.values_mut() {
             run.derive();
         }
+        let bundles = self.runs.values().filter_map(|run| run.deployed.as_ref()).map(|deployed| deployed.bundle);
+        let bundles: Vec<ContentDigest> = bundles.collect();
+        self.projects.derive(bundles.into_iter());
         self.index_all();
     }
 
@@ -169,8 +210,11 @@ impl State {
         }
         let ids: Vec<(RunId, u32)> = self.runs.values().map(|run| (run.id, run.tasks.len() as u32)).collect();
         for (id, tasks) in ids {
-            if let RunState::Finished { at, .. } = self.runs[&id].state {
-                self.index.finished.insert((at, id));
+            let run = &self.runs[&id];
+            match (run.state, run.deadline) {
+                (RunState::Finished { at, .. }, _) => drop(self.index.finished.insert((at, id))),
+                (RunState::Active, Some(deadline)) => drop(self.index.run_deadlines.insert((deadline, id))),
+                _ => {}
             }
             for task in 0..tasks {
                 self.enter(id, task);
@@ -221,12 +265,17 @@ impl State {
         match &task.state {
             TaskState::Ready => {
                 if !run.derived.ready.remove(task.pool_set, task.priority, index) {
-                    self.index.unhold(&task.node, id, index);
+                    if let Some(relation) = &task.relation {
+                        self.index.unhold(relation, id, index);
+                    }
                 } else if run.derived.ready.is_empty() {
                     self.index.runnable.remove(&(run.sequence, id));
                 }
             }
-            TaskState::Running { worker: worker_id, .. } => {
+            TaskState::Running { worker: worker_id, started_at, .. } => {
+                if let Some(timeout) = run.task_timeout {
+                    self.index.task_deadlines.remove(&(started_at.plus(timeout), id, index));
+                }
                 if let Some(worker) = self.workers.get_mut(worker_id) {
                     let free = worker.free();
                     worker.running.remove(&(id, index));
@@ -235,9 +284,10 @@ impl State {
                 for &pool in &run.pool_sets[task.pool_set as usize] {
                     self.index.leave_pool(&run.pools[pool as usize].0);
                 }
-                let node = task.node.clone();
-                self.index.busy.remove(&node);
-                self.release(&node);
+                if let Some(relation) = task.relation.clone() {
+                    self.index.busy.remove(&relation);
+                    self.release(&relation);
+                }
             }
             TaskState::UpForRetry { due_at, .. } => {
                 self.index.retries.remove(&(*due_at, id, index));
@@ -255,7 +305,10 @@ impl State {
                 run.derived.ready.insert(task.pool_set, task.priority, index);
                 self.index.runnable.insert((run.sequence, id));
             }
-            TaskState::Running { worker: worker_id, .. } => {
+            TaskState::Running { worker: worker_id, started_at, .. } => {
+                if let Some(timeout) = run.task_timeout {
+                    self.index.task_deadlines.insert((started_at.plus(timeout), id, index));
+                }
                 if let Some(worker) = self.workers.get_mut(worker_id) {
                     let free = worker.free();
                     worker.running.insert((id, index));
@@ -264,7 +317,9 @@ impl State {
                 for &pool in &run.pool_sets[task.pool_set as usize] {
                     self.index.enter_pool(&run.pools[pool as usize].0);
                 }
-                self.index.busy.insert(task.node.clone(), (id, index));
+                if let Some(relation) = &task.relation {
+                    self.index.busy.insert(relation.clone(), (id, index));
+                }
             }
             TaskState::UpForRetry { due_at, .. } => {
                 self.index.retries.insert((*due_at, id, index));
@@ -273,9 +328,9 @@ impl State {
         }
     }
 
-    /// A node ended: whoever waited for it may be assigned again.
-    fn release(&mut self, node: &NodeId) {
-        for (id, index) in self.index.held.remove(node).unwrap_or_default() {
+    /// Nobody writes the relation any more: whoever waited for it may be assigned again.
+    fn release(&mut self, relation: &str) {
+        for (id, index) in self.index.held.remove(relation).unwrap_or_default() {
             let Some(run) = self.runs.get_mut(&id) else { continue };
             let task = &run.tasks[index as usize];
             run.derived.ready.insert(task.pool_set, task.priority, index);

@@ -1,9 +1,10 @@
 //! What `apply` answers to the proposer of a command.
 
 use common::task::Assignment;
-use common::{NodeId, RunId, WorkerId};
+use common::{ContentDigest, NodeId, RunId, WorkerId};
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     Done,
     /// The run of this request; `new` is false where the request id was known.
@@ -24,11 +25,23 @@ pub enum Reply {
     Removed {
         runs: u32,
     },
+    /// How much of the blob is there.
+    Received {
+        bytes: u64,
+    },
+    /// Whether the project has a new latest bundle.
+    Deployed {
+        changed: bool,
+    },
+    /// Files that are gone.
+    Collected {
+        blobs: u32,
+    },
     Rejected(Rejection),
 }
 
 /// What became of a report. Either way it needs no resending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     Accepted,
     /// Another epoch is live, or none: the report changed nothing.
@@ -36,7 +49,7 @@ pub enum Verdict {
 }
 
 /// Why a command changed nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Rejection {
     #[error("log entry {index} was applied before")]
     AlreadyApplied { index: u64 },
@@ -53,15 +66,35 @@ pub enum Rejection {
     #[error("every task of run {0} succeeded")]
     NothingToRetry(RunId),
     #[error("the plan has {tasks} tasks, more than the {max} allowed")]
-    PlanTooLarge { tasks: usize, max: usize },
+    PlanTooLarge { tasks: u64, max: u64 },
     #[error("the plan names {0} twice")]
     DuplicateNode(NodeId),
     #[error("an upstream of {0} does not come before it in the plan")]
     UpstreamOutOfOrder(NodeId),
-    #[error("{node} wants a place in pool '{pool}', which the plan does not define or which has no places")]
+    #[error(
+        "{node} wants a place in pool '{pool}', which neither the plan nor an operator defines, or which has no places"
+    )]
     UnknownPool { node: NodeId, pool: String },
     #[error("the retry policy allows no attempt")]
     NoAttempts,
     #[error("a worker needs between 1 and {max} slots")]
     SlotsOutOfRange { max: u32 },
+    #[error("the run has no task {0}")]
+    UnknownNode(NodeId),
+    #[error("bundle {0} is not deployed")]
+    UnknownBundle(ContentDigest),
+    #[error("{missing} files of the bundle have not been uploaded, {first} among them")]
+    MissingBlobs { missing: u32, first: ContentDigest },
+    #[error("a bundle has between 1 and {max} files")]
+    BundleTooLarge { max: u32 },
+    #[error("'{0}' is not a path inside a project, or not in its place among the others")]
+    InvalidPath(String),
+    #[error("a file may have {max} bytes at most")]
+    BlobTooLarge { max: u64 },
+    #[error("the piece does not go on from byte {received} of the file's {size}")]
+    BlobOutOfPlace { received: u64, size: u64 },
+    #[error("the cluster holds {max} bytes of projects, which is all it may")]
+    StorageFull { max: u64 },
+    #[error("names of projects and pools, revisions and labels have between 1 and {max} bytes")]
+    NameTooLong { max: u32 },
 }

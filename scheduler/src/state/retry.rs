@@ -21,10 +21,12 @@ pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32) -> Next 
     }
     match kind {
         // A worker that stops cancels what it holds; nothing is wrong with the task.
-        FailureKind::WorkerLost | FailureKind::Canceled => Next::Now,
-        // Fenced: the next epoch is higher and may win.
-        FailureKind::Transient | FailureKind::Fenced => Next::After(backoff(policy, tries)),
-        FailureKind::User | FailureKind::TestFailed | FailureKind::System | FailureKind::Timeout => Next::Never,
+        FailureKind::Canceled => Next::Now,
+        FailureKind::WorkerLost if policy.kinds.contains(kind) => Next::Now,
+        // The next epoch is higher and may win.
+        FailureKind::Fenced => Next::After(backoff(policy, tries)),
+        kind if policy.kinds.contains(kind) => Next::After(backoff(policy, tries)),
+        _ => Next::Never,
     }
 }
 
@@ -40,7 +42,8 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_maximum() {
-        let policy = RetryPolicy { attempts_max: 100, backoff_initial_ms: 100, backoff_max_ms: 1_000 };
+        let policy =
+            RetryPolicy { attempts_max: 100, backoff_initial_ms: 100, backoff_max_ms: 1_000, ..RetryPolicy::default() };
         let waits: Vec<Next> = (1..=6).map(|tries| next(&policy, FailureKind::Transient, tries)).collect();
         let ms = |ms| Next::After(Duration::from_millis(ms));
         assert_eq!(waits, [ms(100), ms(200), ms(400), ms(800), ms(1_000), ms(1_000)]);

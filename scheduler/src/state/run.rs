@@ -1,16 +1,22 @@
 //! One execution of a plan: its tasks, their edges and what is ready among them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use common::run::{RetryPolicy, RunOptions};
+use common::run::{Deployed, RetryPolicy, RunOptions};
 use common::task::TaskState;
-use common::{NodeId, RequestId, RunId, Timestamp};
+use common::{Attempt, NodeId, RequestId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::command::CancelCause;
 use super::edges::Edges;
+use super::journal::Journal;
 use super::ready::Ready;
-use super::task::Task;
+use super::task::{Ending, Packed, Task};
+
+/// Endings of earlier attempts that a run keeps.
+const PAST_MAX: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -20,16 +26,34 @@ pub struct Run {
     pub sequence: u64,
     pub options: RunOptions,
     pub manifest_digest: String,
+    /// None on a laptop, where the project is a folder.
+    pub deployed: Option<Deployed>,
+    /// W3C trace context of whoever submitted.
+    pub traceparent: Option<String>,
     pub submitted_at: Timestamp,
     pub state: RunState,
+    /// Runs of a higher priority go first.
+    pub priority: i32,
+    /// Counts from submission, or from the last retry.
+    pub timeout: Option<Duration>,
+    /// When the run is canceled if it has not finished.
+    pub deadline: Option<Timestamp>,
+    /// An attempt that takes longer has failed.
+    pub task_timeout: Option<Duration>,
+    /// Only workers that carry all of these get tasks of the run.
+    pub worker_labels: BTreeMap<String, String>,
     pub(super) fail_fast: bool,
     pub(super) retry: RetryPolicy,
+    pub(super) selected_besides: Vec<NodeId>,
     /// Pools of the plan and how many tasks may run in each at once.
     pub(super) pools: Vec<(Arc<str>, u32)>,
     /// The distinct sets of pools that tasks take places in, as indexes into `pools`.
     pub(super) pool_sets: Vec<Vec<u16>>,
     pub(super) tasks: Vec<Task>,
     pub(super) upstreams: Edges,
+    /// How attempts ended that others followed, by task and attempt.
+    pub(super) past: BTreeMap<(u32, Attempt), Packed>,
+    pub(super) journal: Journal,
     #[serde(skip)]
     pub(super) derived: Derived,
 }
@@ -128,7 +152,29 @@ impl Run {
         matches!(self.state, RunState::Finished { .. })
     }
 
-    pub(super) fn find(&self, node: &NodeId) -> Option<u32> {
+    /// Nodes that were selected: the tasks, and what is selected without being one, such as ephemeral models.
+    pub fn selected(&self) -> impl Iterator<Item = &NodeId> {
+        self.tasks.iter().map(|task| &task.node).chain(&self.selected_besides)
+    }
+
+    /// How an attempt at a task ended, if it has and is remembered.
+    pub fn ending(&self, task: u32, attempt: Attempt) -> Option<Ending> {
+        let last = self.tasks.get(task as usize)?;
+        let packed = if last.attempt == attempt { last.ending.as_ref() } else { None };
+        packed.or_else(|| self.past.get(&(task, attempt))).and_then(Packed::unpack)
+    }
+
+    /// Makes room for the ending of a further attempt.
+    pub(super) fn put_ending_aside(&mut self, index: u32) {
+        let Some(task) = self.tasks.get_mut(index as usize) else { return };
+        let Some(ending) = task.ending.take() else { return };
+        if self.past.len() < PAST_MAX {
+            self.past.insert((index, task.attempt), ending);
+        }
+    }
+
+    /// Index into [`Run::tasks`].
+    pub fn find(&self, node: &NodeId) -> Option<u32> {
         let by_node = &self.derived.by_node;
         by_node.binary_search_by(|&index| self.tasks[index as usize].node.cmp(node)).ok().map(|place| by_node[place])
     }

@@ -1,6 +1,7 @@
 //! One node in one run, as the state machine keeps it: small, since a cluster holds millions.
 
 use std::fmt;
+use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::task::{FailureKind, NodeResult, TaskState};
@@ -15,13 +16,15 @@ pub struct Task {
     pub priority: u64,
     /// Index into the run's pool sets.
     pub(super) pool_set: u16,
+    /// Names what the task writes, over all runs.
+    pub(super) relation: Option<Arc<str>>,
     /// The last attempt; 0 before the first.
     pub attempt: Attempt,
     /// Attempts since the run was submitted or last retried: what the retry policy counts.
     pub(super) tries: u32,
     /// The last attempt's epoch; 0 before the first.
     pub epoch: Epoch,
-    /// How the last attempt ended, where one did.
+    /// How the last attempt ended, once it has.
     pub(super) ending: Option<Packed>,
     /// Upstreams that have not succeeded yet.
     #[serde(skip)]
@@ -29,7 +32,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// How the last attempt ended, where one did.
+    /// How the last attempt ended, once it has.
     pub fn ending(&self) -> Option<Ending> {
         self.ending.as_ref().and_then(Packed::unpack)
     }
@@ -45,7 +48,7 @@ impl Packed {
         Self(bytes.into_boxed_slice())
     }
 
-    fn unpack(&self) -> Option<Ending> {
+    pub fn unpack(&self) -> Option<Ending> {
         postcard::from_bytes(&self.0).ok()
     }
 }

@@ -10,11 +10,11 @@ mod snapshot;
 
 use std::path::PathBuf;
 
-use common::Timestamp;
+use crate::entry::LogEntry;
+use crate::state::State;
 
-use crate::state::{Command, State};
-
-pub use codec::{Damage, decode_entry, encode_entry};
+pub use crate::entry::Damage;
+pub use codec::{decode_entry, encode_entry};
 pub use sled_log::{SledLog, SyncData};
 
 /// One entry of the log.
@@ -22,8 +22,7 @@ pub use sled_log::{SledLog, SyncData};
 pub struct Entry {
     /// Grows from entry to entry; gaps are allowed.
     pub index: u64,
-    pub at: Timestamp,
-    pub command: Command,
+    pub content: LogEntry,
 }
 
 pub trait Log: Send {
@@ -59,11 +58,11 @@ pub enum Error {
     #[error("{path} is in use by another process{}", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Locked { path: PathBuf, holder: Option<u32> },
     #[error("entry {index} of the log cannot be read: {reason}")]
-    CorruptEntry { index: u64, reason: &'static str },
+    CorruptEntry { index: u64, reason: String },
     #[error("the log ends at entry {last}, but entry {acknowledged} was acknowledged: its file is damaged")]
     EntriesLost { last: u64, acknowledged: u64 },
     #[error("{path} cannot be read: {reason}")]
-    CorruptSnapshot { path: PathBuf, reason: &'static str },
+    CorruptSnapshot { path: PathBuf, reason: String },
     #[error("{path} was written by a newer version")]
     TooNew { path: PathBuf },
     #[error("entry {index} is too large: {bytes} bytes")]

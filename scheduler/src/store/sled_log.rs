@@ -11,10 +11,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::codec::{self, Damage};
+use super::codec;
 use super::lock::Lock;
 use super::mark::Mark;
-use super::{Entry, Error, Log, snapshot};
+use super::{Damage, Entry, Error, Log, snapshot};
 use crate::state::State;
 
 const CHUNK: usize = 4 * 1024;
@@ -87,7 +87,7 @@ impl SledLog {
                 None => frame.number <= covered,
             };
             if !follows {
-                return Err(Error::CorruptEntry { index, reason: "the entry before it is missing" });
+                return Err(Error::CorruptEntry { index, reason: "the entry before it is missing".to_owned() });
             }
             last = Some(index);
             entries += u64::from(index > covered);
@@ -104,10 +104,12 @@ impl SledLog {
         for item in self.db.range(key(from, 0)..) {
             let (key, value) = item.map_err(|source| self.sled(source))?;
             let (index, chunk) =
-                split_key(&key).ok_or(Error::CorruptEntry { index: 0, reason: "its key is damaged" })?;
+                split_key(&key).ok_or(Error::CorruptEntry { index: 0, reason: "its key is damaged".to_owned() })?;
             match &mut current {
                 Some((open, bytes)) if *open == index => bytes.extend_from_slice(&value),
-                _ if chunk != 0 => return Err(Error::CorruptEntry { index, reason: "its beginning is missing" }),
+                _ if chunk != 0 => {
+                    return Err(Error::CorruptEntry { index, reason: "its beginning is missing".to_owned() });
+                }
                 _ => {
                     if let Some((open, bytes)) = current.replace((index, value.to_vec())) {
                         visit(open, &bytes)?;
@@ -157,7 +159,7 @@ impl SledLog {
     fn damaged(&self, index: u64, damage: Damage) -> Error {
         match damage {
             Damage::Version(_) => Error::TooNew { path: self.directory.clone() },
-            _ => Error::CorruptEntry { index, reason: damage.reason() },
+            _ => Error::CorruptEntry { index, reason: damage.to_string() },
         }
     }
 

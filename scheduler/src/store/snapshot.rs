@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Error, codec};
+use super::{Damage, Error, codec};
 use crate::state::State;
 
 pub(super) fn path(directory: &Path) -> PathBuf {
@@ -32,10 +32,10 @@ pub(super) fn write(directory: &Path, state: &State) -> Result<(), Error> {
     save().map_err(|source| Error::Io { path: path.clone(), source })
 }
 
-pub(super) fn damaged(directory: &Path, damage: codec::Damage) -> Error {
+pub(super) fn damaged(directory: &Path, damage: Damage) -> Error {
     let path = path(directory);
     match damage {
-        codec::Damage::Version(_) => Error::TooNew { path },
-        _ => Error::CorruptSnapshot { path, reason: damage.reason() },
+        Damage::Version(_) => Error::TooNew { path },
+        _ => Error::CorruptSnapshot { path, reason: damage.to_string() },
     }
 }

@@ -1,11 +1,11 @@
 //! Plans, reports and a state with an index and a clock of its own, for tests of the core.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::diagnostic::Code;
 use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
+use common::session::{WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport, TaskState};
 use common::{Attempt, Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
@@ -27,19 +27,14 @@ pub fn node(name: &str) -> NodeId {
 /// A plan of `(name, upstreams)`; every task has priority 1.
 pub fn plan(run: u64, tasks: &[(&str, &[u32])]) -> RunPlan {
     let task = |(name, upstreams): &(&str, &[u32])| PlannedTask {
-        node: node(name),
-        upstreams: upstreams.to_vec(),
         priority: 1,
-        pools: vec![],
+        relation: Some(format!("shop.main.{name}")),
+        ..PlannedTask::new(node(name), upstreams.to_vec())
     };
-    RunPlan {
-        run: run_id(run),
-        request: RequestId(format!("request-{run}").into()),
-        tasks: tasks.iter().map(task).collect(),
-        pools: BTreeMap::new(),
-        fail_fast: false,
-        retry: RetryPolicy { attempts_max: 3, backoff_initial_ms: 100, backoff_max_ms: 1_000 },
-    }
+    let retry =
+        RetryPolicy { attempts_max: 3, backoff_initial_ms: 100, backoff_max_ms: 1_000, kinds: RetryPolicy::KINDS };
+    let request = RequestId(format!("request-{run}").into());
+    RunPlan { retry, ..RunPlan::new(run_id(run), request, tasks.iter().map(task).collect()) }
 }
 
 pub fn options() -> RunOptions {
@@ -55,7 +50,17 @@ pub fn options() -> RunOptions {
 }
 
 pub fn submit(plan: RunPlan) -> Command {
-    Command::SubmitRun(Box::new(Submission { plan, options: options(), manifest_digest: "m1".to_owned() }))
+    Command::SubmitRun(Box::new(Submission::new(plan, options(), "m1")))
+}
+
+pub fn register(name: &str, slots: u32, running: Vec<Assignment>) -> Command {
+    let description = WorkerDescription::default();
+    Command::RegisterWorker { worker: worker(name), slots, running, description }
+}
+
+pub fn hello(name: &str, slots: u32, running: Vec<Assignment>) -> WorkerMessage {
+    let description = WorkerDescription::default();
+    WorkerMessage::Hello { worker: worker(name), slots, running, description }
 }
 
 pub fn result(status: NodeStatus) -> NodeResult {
@@ -118,7 +123,7 @@ impl Machine {
     }
 
     pub fn register(&mut self, name: &str, slots: u32) -> Vec<Assignment> {
-        assigned(&self.apply(Command::RegisterWorker { worker: worker(name), slots, running: vec![] }))
+        assigned(&self.apply(register(name, slots, vec![])))
     }
 
     pub fn submit(&mut self, plan: RunPlan) -> Vec<Assignment> {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use common::diagnostic::Code;
-use common::session::{LeaderMessage, WorkerMessage};
+use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::{RunId, WorkerId};
 use worker::warehouse::Error;
@@ -48,6 +48,7 @@ impl Leader {
             worker: WorkerId("w".into()),
             slots: 2,
             offered_per_slot: 2,
+            description: WorkerDescription::default(),
             heartbeat_interval: Duration::from_millis(20),
             resend_after,
             runs: Arc::new(Known(run, known)),
@@ -114,7 +115,12 @@ fn canceling_interrupts_the_sql_in_flight() {
 #[test]
 fn greets_runs_reports_and_leaves() {
     let leader = Leader::start(LONG);
-    let hello = WorkerMessage::Hello { worker: WorkerId("w".into()), slots: 4, running: Vec::new() };
+    let hello = WorkerMessage::Hello {
+        worker: WorkerId("w".into()),
+        slots: 4,
+        running: Vec::new(),
+        description: WorkerDescription::default(),
+    };
     assert_eq!(leader.next(), hello);
     let mut expected = BTreeMap::new();
     for id in ["seed.p.a", "seed.p.b", "seed.p.c"] {
@@ -156,7 +162,12 @@ fn a_new_session_hears_of_everything_unacknowledged() {
     let (outbox, messages) = sync_channel(64);
     leader.worker.connect(outbox);
     let leader = Leader { messages, ..leader };
-    let hello = WorkerMessage::Hello { worker: WorkerId("w".into()), slots: 4, running: vec![assignment] };
+    let hello = WorkerMessage::Hello {
+        worker: WorkerId("w".into()),
+        slots: 4,
+        running: vec![assignment],
+        description: WorkerDescription::default(),
+    };
     assert_eq!(leader.next(), hello);
     assert_eq!(leader.report(), report);
 }

@@ -1,13 +1,18 @@
 //! One file for each command, and what several of them need: how a task ends and what follows for its run.
 
 mod cancel_run;
+mod collect_blobs;
+mod deploy_project;
 mod drain_worker;
+mod enforce_timeouts;
 mod lose_worker;
 mod promote_retries;
+mod put_blob;
 mod register_worker;
 mod remove_runs;
 mod report_tasks;
 mod retry_run;
+mod set_pool;
 mod submit_run;
 
 use std::sync::Arc;
@@ -16,14 +21,16 @@ use common::RunId;
 use common::task::{FailureKind, TaskState};
 
 use super::planted::Bug;
+use super::projects::Deployment;
 use super::retry::{self, Next};
 use super::task::Packed;
 use super::{Command, Ending, Entry, Event, Rejection, Reply, RunState, State, Step, StopCause};
 
 pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -> Result<Reply, Rejection> {
     match command {
-        Command::RegisterWorker { worker, slots, running } => {
-            register_worker::apply(state, entry, worker, slots, running)
+        Command::RegisterWorker { worker, slots, running, description } => {
+            let hello = register_worker::Hello { worker, slots, running, description };
+            register_worker::apply(state, entry, hello)
         }
         Command::DrainWorker { worker } => drain_worker::apply(state, entry, worker),
         Command::LoseWorker { worker } => lose_worker::apply(state, entry, worker),
@@ -33,6 +40,16 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
         Command::CancelRun { run, cause } => cancel_run::apply(state, entry, run, cause),
         Command::RetryRun { run, manifest_digest } => retry_run::apply(state, entry, run, manifest_digest),
         Command::RemoveRuns { runs } => remove_runs::apply(state, entry, &runs),
+        Command::EnforceTimeouts => enforce_timeouts::apply(state, entry),
+        Command::SetPool { pool, places } => set_pool::apply(state, pool, places),
+        Command::PutBlob { digest, size, offset, bytes } => {
+            put_blob::apply(state, entry, digest, size, (offset, bytes.len() as u64))
+        }
+        Command::DeployProject { project, bundle, files, revision } => {
+            let deployment = Deployment { bundle, revision, at: entry.at };
+            deploy_project::apply(state, project, deployment, files)
+        }
+        Command::CollectBlobs { before } => collect_blobs::apply(state, entry, before),
     }
 }
 
@@ -43,6 +60,7 @@ impl State {
         let Some(task) = self.runs.get(&run).and_then(|run| run.tasks.get(index as usize)) else { return };
         entry.events.push(Event::TaskFinished {
             run,
+            task: index,
             node: task.node.clone(),
             attempt: task.attempt,
             state: task.state.clone(),
@@ -115,7 +133,7 @@ impl State {
             }
         };
         self.step(id, index, step);
-        entry.events.push(Event::TaskUpForRetry { run: id, node, attempt, kind, due_at, ending });
+        entry.events.push(Event::TaskUpForRetry { run: id, task: index, node, attempt, kind, due_at, ending });
     }
 
     fn stop_at_first_failure(&mut self, entry: &mut Entry, id: RunId) {
@@ -128,6 +146,10 @@ impl State {
     fn stop_run(&mut self, entry: &mut Entry, id: RunId, cause: StopCause) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.state = RunState::Stopping(cause);
+        if let Some(deadline) = run.deadline {
+            self.index.run_deadlines.remove(&(deadline, id));
+        }
+        entry.events.push(Event::RunStopping { run: id, cause });
         let step = if cause == StopCause::FailFast { Step::Skipped } else { Step::Canceled };
         let mut waiting = Vec::new();
         for (index, task) in run.tasks.iter().enumerate() {
@@ -155,6 +177,9 @@ impl State {
             return;
         }
         let outcome = run.outcome();
+        if let Some(deadline) = run.deadline {
+            self.index.run_deadlines.remove(&(deadline, id));
+        }
         run.state = RunState::Finished { outcome, at: entry.at };
         self.index.finished.insert((entry.at, id));
         entry.events.push(Event::RunFinished { run: id, outcome, counts });

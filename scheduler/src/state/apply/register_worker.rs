@@ -2,28 +2,40 @@
 
 use std::collections::BTreeSet;
 
+use common::session::WorkerDescription;
 use common::task::Assignment;
 use common::{Epoch, NodeId, RunId, WorkerId};
 
 use crate::state::planted::Bug;
-use crate::state::{Entry, Event, Rejection, Reply, State, WORKER_SLOTS_MAX, Worker};
+use crate::state::{Entry, Event, LABELS_MAX, NAME_MAX, Rejection, Reply, State, WORKER_SLOTS_MAX, Worker};
 
-pub(super) fn apply(
-    state: &mut State,
-    entry: &mut Entry,
-    id: WorkerId,
-    slots: u32,
-    running: Vec<Assignment>,
-) -> Result<Reply, Rejection> {
+pub(super) struct Hello {
+    pub worker: WorkerId,
+    pub slots: u32,
+    pub running: Vec<Assignment>,
+    pub description: WorkerDescription,
+}
+
+pub(super) fn apply(state: &mut State, entry: &mut Entry, hello: Hello) -> Result<Reply, Rejection> {
+    let Hello { worker: id, slots, running, description } = hello;
     if slots == 0 || slots > WORKER_SLOTS_MAX {
         return Err(Rejection::SlotsOutOfRange { max: WORKER_SLOTS_MAX });
     }
-    let worker =
-        state.workers.entry(id.clone()).or_insert(Worker { slots: 0, draining: false, running: BTreeSet::new() });
-    let free = worker.free();
-    (worker.slots, worker.draining) = (slots, false);
-    state.index.set_free(&id, free, worker.free());
-
+    check(&id, &description)?;
+    match state.workers.get_mut(&id) {
+        // Whether it drains is not for the worker to say.
+        Some(worker) => {
+            let free = worker.free();
+            (worker.slots, worker.description) = (slots, description);
+            state.index.set_free(&id, free, worker.free());
+        }
+        None => {
+            let running = BTreeSet::new();
+            let worker = Worker { slots, draining: false, description, registered_at: entry.at, running };
+            state.index.set_free(&id, 0, worker.free());
+            state.workers.insert(id.clone(), worker);
+        }
+    }
     let owned = state.assignments(&id);
     let key = |assignment: &Assignment| -> (RunId, NodeId, Epoch) {
         (assignment.run, assignment.node.clone(), assignment.epoch)
@@ -38,4 +50,12 @@ pub(super) fn apply(
     }
     entry.events.push(Event::WorkerRegistered { worker: id });
     Ok(Reply::Registered { missing, stale })
+}
+
+fn check(id: &WorkerId, description: &WorkerDescription) -> Result<(), Rejection> {
+    let WorkerDescription { host, version, labels } = description;
+    let names =
+        [&*id.0, host, version].into_iter().chain(labels.iter().flat_map(|(name, value)| [name.as_str(), value]));
+    let fits = names.into_iter().all(|name| name.len() <= NAME_MAX) && labels.len() <= LABELS_MAX;
+    if fits { Ok(()) } else { Err(Rejection::NameTooLong { max: NAME_MAX as u32 }) }
 }

@@ -14,6 +14,9 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, runs: &[RunId]) -> Res
             if state.requests.get(&run.request) == Some(id) {
                 state.requests.remove(&run.request);
             }
+            if let Some(deployed) = &run.deployed {
+                state.projects.release(&deployed.bundle, entry.at);
+            }
             entry.events.push(Event::RunRemoved { run: *id });
             removed += 1;
         }

@@ -21,12 +21,17 @@ pub(super) fn apply(
     }
     run.state = RunState::Active;
     run.manifest_digest = manifest_digest;
+    run.deadline = run.timeout.map(|timeout| entry.at.plus(timeout));
+    if let Some(deadline) = run.deadline {
+        state.index.run_deadlines.insert((deadline, id));
+    }
     state.index.finished.remove(&(at, id));
     let tasks = unsuccessful.len() as u32;
     entry.events.push(Event::RunRetried { run: id, tasks });
     for &index in &unsuccessful {
-        if let Some(task) = state.runs.get_mut(&id).and_then(|run| run.tasks.get_mut(index as usize)) {
-            (task.tries, task.ending) = (0, None);
+        if let Some(run) = state.runs.get_mut(&id) {
+            run.put_ending_aside(index);
+            run.tasks[index as usize].tries = 0;
         }
         state.step(id, index, Step::Reset);
     }

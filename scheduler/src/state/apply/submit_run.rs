@@ -8,6 +8,7 @@ use common::task::TaskState;
 use common::{Attempt, Epoch};
 
 use crate::state::edges::Edges;
+use crate::state::journal::Journal;
 use crate::state::planted::Bug;
 use crate::state::run::Derived;
 use crate::state::{Entry, Event, PLAN_TASKS_MAX, Rejection, Reply, Run, RunState, State, Step, Submission, Task};
@@ -22,11 +23,17 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, submission: Submission
     if state.runs.contains_key(&id) {
         return Err(Rejection::RunExists(id));
     }
-    let run = new_run(submission, state.sequence, entry)?;
+    let run = new_run(submission, state, entry)?;
+    if let Some(deployed) = &run.deployed {
+        state.projects.retain(&deployed.bundle)?;
+    }
     state.sequence += 1;
     state.requests.insert(run.request.clone(), id);
     let roots: Vec<u32> =
         run.tasks.iter().enumerate().filter(|(_, task)| task.waiting == 0).map(|(index, _)| index as u32).collect();
+    if let Some(deadline) = run.deadline {
+        state.index.run_deadlines.insert((deadline, id));
+    }
     state.runs.insert(id, run);
     entry.events.push(Event::RunSubmitted { run: id });
     for task in roots {
@@ -36,29 +43,44 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, submission: Submission
     Ok(Reply::Submitted { run: id, new: true })
 }
 
-fn new_run(submission: Submission, sequence: u64, entry: &Entry) -> Result<Run, Rejection> {
-    let Submission { plan, options, manifest_digest } = submission;
+fn new_run(submission: Submission, state: &State, entry: &Entry) -> Result<Run, Rejection> {
+    let Submission { plan, options, manifest_digest, deployed, selected_besides, traceparent } = submission;
     validate(&plan)?;
-    let RunPlan { run: id, request, tasks: planned, pools, fail_fast, retry } = plan;
+    let RunPlan { run: id, request, tasks: planned, pools, fail_fast, retry, .. } = plan;
+    let RunPlan { priority, timeout, task_timeout, worker_labels, .. } = plan;
     let upstreams = Edges::new(planned.iter().map(|task| task.upstreams.as_slice()));
-    let pools: Vec<(Arc<str>, u32)> = pools.into_iter().map(|(name, places)| (name.into(), places)).collect();
+    // Pools that only operators define have no limit of the plan's.
+    let configured = state.pools.keys().map(|name| (name.clone(), u32::MAX));
+    let pools: BTreeMap<Arc<str>, u32> =
+        configured.chain(pools.into_iter().map(|(name, places)| (name.into(), places))).collect();
+    let pools: Vec<(Arc<str>, u32)> = pools.into_iter().collect();
     let mut sets = PoolSets { pools: &pools, known: BTreeMap::new(), sets: Vec::new() };
     let tasks: Vec<Task> = planned.into_iter().map(|task| new_task(task, &mut sets)).collect::<Result<_, _>>()?;
     let pool_sets = sets.sets;
     let mut run = Run {
         id,
         request,
-        sequence,
+        sequence: state.sequence,
         options,
         manifest_digest,
+        deployed,
+        traceparent,
         submitted_at: entry.at,
         state: RunState::Active,
+        priority,
+        timeout,
+        deadline: timeout.map(|timeout| entry.at.plus(timeout)),
+        task_timeout,
+        worker_labels,
         fail_fast,
         retry,
+        selected_besides,
         pools,
         pool_sets,
         tasks,
         upstreams,
+        past: BTreeMap::new(),
+        journal: Journal::default(),
         derived: Derived::default(),
     };
     run.derive();
@@ -72,7 +94,7 @@ fn new_run(submission: Submission, sequence: u64, entry: &Entry) -> Result<Run, 
 
 fn validate(plan: &RunPlan) -> Result<(), Rejection> {
     if plan.tasks.len() > PLAN_TASKS_MAX {
-        return Err(Rejection::PlanTooLarge { tasks: plan.tasks.len(), max: PLAN_TASKS_MAX });
+        return Err(Rejection::PlanTooLarge { tasks: plan.tasks.len() as u64, max: PLAN_TASKS_MAX as u64 });
     }
     if plan.retry.attempts_max == 0 {
         return Err(Rejection::NoAttempts);
@@ -94,6 +116,7 @@ fn new_task(planned: PlannedTask, sets: &mut PoolSets<'_>) -> Result<Task, Rejec
         state: TaskState::Pending,
         priority: planned.priority,
         pool_set,
+        relation: planned.relation.map(Into::into),
         attempt: Attempt(0),
         tries: 0,
         epoch: Epoch(0),

@@ -1,0 +1,97 @@
+//! Bytes once written are read forever: entries and states of every version.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/commands.rs"]
+mod commands;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::Timestamp;
+use common::session::WorkerDescription;
+use common::task::FailureKind;
+use scheduler::state::{CancelCause, Command};
+use scheduler::store::{Damage, decode_entry};
+use scheduler::{LogEntry, Proposer};
+use support::*;
+
+const AT: Timestamp = Timestamp(1_700_000_000_000_000);
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn entry(command: Command) -> LogEntry {
+    let proposer = Some(Proposer { replica: 3, sequence: 1 << 40 });
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    LogEntry { at: AT, proposer, traceparent, command }
+}
+
+fn check(file: &str, written: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert_eq!(written, expected, "add a version instead of changing {golden:?}");
+}
+
+#[test]
+fn every_command_has_golden_bytes() {
+    let written = commands::all().into_iter().map(|(name, command)| {
+        let entry = entry(command);
+        let bytes = entry.to_bytes();
+        assert_eq!(LogEntry::from_bytes(&bytes), Ok(entry));
+        format!("{name} {}\n", hex(&bytes))
+    });
+    check("entries.v2.txt", &written.collect::<String>());
+}
+
+#[test]
+fn entries_that_are_no_entries_are_refused() {
+    let good = entry(Command::PromoteRetries).to_bytes();
+    assert_eq!(LogEntry::from_bytes(&[]), Err(Damage::TooShort));
+    assert_eq!(LogEntry::from_bytes(&[&[3], &good[1..]].concat()), Err(Damage::Version(3)));
+    assert_eq!(LogEntry::from_bytes(&good[..good.len() - 1]), Err(Damage::Shape));
+    assert_eq!(LogEntry::from_bytes(&[&good[..], &[0]].concat()), Err(Damage::Shape));
+}
+
+/// What the first version could say, in today's words.
+fn commands_v1() -> BTreeMap<&'static str, Command> {
+    let mut pooled = plan(1, &[("a", &[]), ("b", &[0])]);
+    pooled.pools.insert("heavy".to_owned(), 2);
+    pooled.tasks[1].pools = vec!["heavy".to_owned()];
+    for task in &mut pooled.tasks {
+        task.relation = Some(task.node.to_string());
+    }
+    let held = assignment(1, "a", 1, 2);
+    let reports = vec![success(&held), failure(&held, FailureKind::Transient), canceled(&held)];
+    let (running, description) = (vec![held], WorkerDescription::default());
+    let commands = [
+        Command::RegisterWorker { worker: worker("w"), slots: 4, running, description },
+        Command::DrainWorker { worker: worker("w") },
+        Command::LoseWorker { worker: worker("w") },
+        submit(pooled),
+        Command::ReportTasks { reports },
+        Command::PromoteRetries,
+        Command::CancelRun { run: run_id(1), cause: CancelCause::Superseded },
+        Command::RetryRun { run: run_id(1), manifest_digest: "m2".to_owned() },
+        Command::RemoveRuns { runs: vec![run_id(1), run_id(2)] },
+    ];
+    commands.into_iter().map(|command| (command.name(), command)).collect()
+}
+
+#[test]
+fn entries_of_the_first_version_are_read() {
+    let golden = include_str!("golden/entries.v1.txt");
+    assert_eq!(golden.lines().count(), commands_v1().len());
+    for (line, (key, command)) in golden.lines().zip(commands_v1()) {
+        let (name, hex) = line.split_once(' ').unwrap();
+        assert_eq!(name, key);
+        let (entry, previous) = decode_entry(7, &bytes(hex)).unwrap();
+        let content = LogEntry { at: AT, proposer: None, traceparent: None, command };
+        assert_eq!((entry.index, entry.content, previous), (7, content, 6));
+    }
+}
