@@ -29,21 +29,20 @@ pub enum FromLeader {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FromWorker {
     pub message: WorkerMessage,
-    pub description: WorkerDescription,
     /// Empty where the worker does not know yet, and on every message but the first.
     pub cluster: String,
 }
 
-pub fn request(message: WorkerMessage, description: &WorkerDescription, cluster: &str) -> v1::SessionRequest {
+pub fn request(message: WorkerMessage, cluster: &str) -> v1::SessionRequest {
     use session_request::{Message, Started};
     let message = match message {
-        WorkerMessage::Hello { worker, slots, running } => Message::Hello(session_request::Hello {
+        WorkerMessage::Hello { worker, slots, running, description } => Message::Hello(session_request::Hello {
             worker_id: worker.to_string(),
             slots,
             running: running.iter().map(task::assignment).collect(),
-            labels: description.labels.clone().into_iter().collect(),
-            host: description.host.clone(),
-            version: description.version.clone(),
+            labels: description.labels.into_iter().collect(),
+            host: description.host,
+            version: description.version,
             cluster_id: cluster.to_owned(),
         }),
         WorkerMessage::Heartbeat => Message::Heartbeat(session_request::Heartbeat {}),
@@ -58,15 +57,9 @@ pub fn request(message: WorkerMessage, description: &WorkerDescription, cluster:
 pub fn to_request(request: v1::SessionRequest) -> Result<FromWorker, Invalid> {
     use session_request::Message;
     let mut cluster = String::new();
-    let mut description = WorkerDescription::default();
     let message = match request.message.ok_or_else(|| Invalid::missing("message"))? {
         Message::Hello(hello) => {
             cluster = hello.cluster_id;
-            description = WorkerDescription {
-                host: hello.host,
-                version: hello.version,
-                labels: hello.labels.into_iter().collect(),
-            };
             if hello.worker_id.is_empty() {
                 return Err(Invalid::missing("hello.worker_id"));
             }
@@ -74,6 +67,11 @@ pub fn to_request(request: v1::SessionRequest) -> Result<FromWorker, Invalid> {
                 worker: WorkerId(hello.worker_id.into()),
                 slots: hello.slots,
                 running: hello.running.into_iter().map(task::to_assignment).collect::<Result<_, _>>()?,
+                description: WorkerDescription {
+                    host: hello.host,
+                    version: hello.version,
+                    labels: hello.labels.into_iter().collect(),
+                },
             }
         }
         Message::Heartbeat(_) => WorkerMessage::Heartbeat,
@@ -83,7 +81,7 @@ pub fn to_request(request: v1::SessionRequest) -> Result<FromWorker, Invalid> {
         }
         Message::Report(report) => WorkerMessage::Report(Box::new(to_report(report)?)),
     };
-    Ok(FromWorker { message, description, cluster })
+    Ok(FromWorker { message, cluster })
 }
 
 fn of_report(report: &TaskReport) -> session_request::Report {

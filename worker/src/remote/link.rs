@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::WorkerId;
-use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
+use common::session::{LeaderMessage, WorkerMessage};
 use futures::StreamExt;
 use proto::client::{Replicas, leader_of};
 use proto::session::FromLeader;
@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Config;
 use crate::session::{Handle, Outbox, Refusal};
 
 /// Messages that may wait for the stream; what does not fit is offered again by the session.
@@ -31,7 +30,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Link {
     replicas: Replicas,
     session: Handle,
-    description: Arc<WorkerDescription>,
     /// The cluster this worker belongs to, from the first welcome on.
     cluster: Arc<OnceLock<String>>,
 }
@@ -49,13 +47,8 @@ enum End {
 }
 
 impl Link {
-    pub fn new(replicas: Replicas, session: Handle, cluster: Arc<OnceLock<String>>, config: &Config) -> Self {
-        let description = WorkerDescription {
-            labels: config.labels.clone(),
-            host: config.host.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        Self { replicas, session, description: Arc::new(description), cluster }
+    pub fn new(replicas: Replicas, session: Handle, cluster: Arc<OnceLock<String>>) -> Self {
+        Self { replicas, session, cluster }
     }
 
     /// Looks for the leader and keeps the session with it, for ever.
@@ -96,9 +89,7 @@ impl Link {
         };
         let (outbox, messages) = mpsc::channel(OUTBOX_MAX);
         let cluster = self.cluster.get().cloned().unwrap_or_default();
-        let description = Arc::clone(&self.description);
-        let requests =
-            ReceiverStream::new(messages).map(move |message| proto::session::request(message, &description, &cluster));
+        let requests = ReceiverStream::new(messages).map(move |message| proto::session::request(message, &cluster));
         self.session.connect(ToStream(outbox));
         let mut answers = match WorkerServiceClient::new(channel).session(requests).await {
             Ok(answers) => answers.into_inner(),

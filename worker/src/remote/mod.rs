@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::WorkerId;
+use common::session::WorkerDescription;
 use proto::client::{self, Replicas};
 use tokio::sync::watch;
 
@@ -97,6 +98,11 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
         worker: worker.clone(),
         slots: config.slots,
         offered_per_slot: OFFERED_PER_SLOT,
+        description: WorkerDescription {
+            labels: config.labels.clone(),
+            host: config.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
         heartbeat_interval: config.heartbeat_interval,
         resend_after: config.resend_after,
         runs: Arc::new(Remote::new(Box::new(source), cache, config.profiles.clone())),
@@ -104,7 +110,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
     let (handle, join) = session::start(session).map_err(Error::Threads)?;
     tracing::info!(worker = %worker, slots = config.slots, "the worker starts");
     let drained = tokio::task::spawn_blocking(move || join.wait());
-    let link = Link::new(replicas, handle.clone(), cluster, &config);
+    let link = Link::new(replicas, handle.clone(), cluster);
     let linked = tokio::spawn(link.clone().keep());
 
     let ended = tokio::select! {
