@@ -125,7 +125,7 @@ fn line(event: &WatchRunResponse) -> String {
 /// What the lines of dbt's verbs are made from.
 pub fn update(run: RunId, event: WatchRunResponse) -> Result<Option<Update>, proto::invalid::Invalid> {
     Ok(match event.event {
-        Some(Wire::Task(changed)) => changed.task.map(|task| of_task(run, task)).transpose()?.flatten(),
+        Some(Wire::Task(changed)) => changed.task.map(|task| of_task(run, changed.index, task)).transpose()?.flatten(),
         Some(Wire::Finished(finished)) => {
             let outcome = match finished.state() {
                 v1::RunState::Success => RunOutcome::Success,
@@ -138,7 +138,7 @@ pub fn update(run: RunId, event: WatchRunResponse) -> Result<Option<Update>, pro
     })
 }
 
-fn of_task(run: RunId, wire: v1::Task) -> Result<Option<Update>, proto::invalid::Invalid> {
+fn of_task(run: RunId, index: u32, wire: v1::Task) -> Result<Option<Update>, proto::invalid::Invalid> {
     let state = wire.state();
     let (node, attempt) = (wire.node_id.into(), Attempt(wire.attempt));
     let failure = wire.failure.map(task::to_failure).transpose()?;
@@ -153,7 +153,15 @@ fn of_task(run: RunId, wire: v1::Task) -> Result<Option<Update>, proto::invalid:
         }
         v1::TaskState::UpForRetry => {
             let due_at = scalar::to_timestamp(wire.due_at);
-            return Ok(Some(Update::Event(Event::TaskUpForRetry { run, node, attempt, kind, due_at, ending })));
+            return Ok(Some(Update::Event(Event::TaskUpForRetry {
+                run,
+                task: index,
+                node,
+                attempt,
+                kind,
+                due_at,
+                ending,
+            })));
         }
         v1::TaskState::Success => TaskState::Success,
         v1::TaskState::Failed => TaskState::Failed(kind),
@@ -162,5 +170,5 @@ fn of_task(run: RunId, wire: v1::Task) -> Result<Option<Update>, proto::invalid:
         v1::TaskState::Canceled => TaskState::Canceled,
         v1::TaskState::Unspecified | v1::TaskState::Pending | v1::TaskState::Ready => return Ok(None),
     };
-    Ok(Some(Update::Event(Event::TaskFinished { run, node, attempt, state, ending: Some(ending) })))
+    Ok(Some(Update::Event(Event::TaskFinished { run, task: index, node, attempt, state, ending: Some(ending) })))
 }
