@@ -7,17 +7,15 @@
 //! Invariant: at most one end of the session waits for the other: the leader for the worker, never the worker for the leader.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::FailureKind;
 use common::{RunId, WorkerId};
-use scheduler::local::{self, Handle, Uplink};
+use scheduler::local::{Handle, Uplink};
 use worker::session::{Outbox, Refusal};
 use worker::warehouse::{Error, Warehouse};
 use worker::{Opened, Run, Runs};
@@ -52,9 +50,8 @@ impl Runs for Registry {
 }
 
 impl Local {
-    /// Opens the log in `directory`, and starts leader and worker. The worker connects with `join`, after its run is known.
-    pub fn start(directory: &Path, slots: u32, warehouse: Arc<dyn Warehouse>) -> anyhow::Result<Self> {
-        let leader = local::start(local::Config::new(directory))?;
+    /// Starts a worker beside the leader. It connects with `join`, after its run is known.
+    pub fn start(leader: Handle, slots: u32, warehouse: Arc<dyn Warehouse>) -> std::io::Result<Self> {
         let runs = Arc::new(Registry { warehouse, runs: Mutex::default() });
         let config = worker::Config {
             worker: WorkerId(format!("local-{}", uuid::Uuid::now_v7()).into()),
@@ -65,7 +62,7 @@ impl Local {
             resend_after: Duration::from_secs(5),
             runs: Arc::clone(&runs) as Arc<dyn Runs>,
         };
-        let (worker, worker_join) = worker::start(config).context("cannot start the worker's threads")?;
+        let (worker, worker_join) = worker::start(config)?;
         Ok(Self { leader, worker, worker_join, runs })
     }
 
@@ -87,11 +84,25 @@ impl Local {
         Ok(())
     }
 
-    /// Stops the worker, then the leader, once runs are finished. The slots' connections are closed on return: an embedded warehouse
-    /// then writes its log into its file as soon as nobody else has it open, and need not replay it the next time.
-    pub fn close(self) {
+    /// Lets the worker go, once runs are finished. The slots' connections close meanwhile: an embedded warehouse then writes its log
+    /// into its file as soon as nobody else has it open, and need not replay it the next time.
+    pub fn close(self) -> Closing {
         self.worker.deliver(LeaderMessage::Drain);
-        self.worker_join.wait();
+        Closing { worker: Some(self.worker_join), leader: self.leader }
+    }
+}
+
+/// A worker and a leader that are ending; dropping it waits until they have.
+pub struct Closing {
+    worker: Option<worker::session::Join>,
+    leader: Handle,
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.wait();
+        }
         self.leader.shutdown();
     }
 }

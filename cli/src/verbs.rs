@@ -22,7 +22,7 @@ use crate::cluster;
 use crate::console::Event;
 use crate::exit::Exit;
 use crate::project::{Call, Opened, Refused};
-use crate::run::{self, Request};
+use crate::run::{self, Early, Request};
 
 pub use compile::compile;
 pub use debug::debug;
@@ -40,7 +40,10 @@ pub struct Ready {
 
 /// Opens and parses the project, tells what it holds, writes `manifest.json`.
 pub fn ready(call: &Call) -> Result<Ready, Refused> {
-    let opened = call.open()?;
+    ready_from(call, call.open()?)
+}
+
+fn ready_from(call: &Call, opened: Opened) -> Result<Ready, Refused> {
     call.console.emit(&Event::AdapterRegistered {
         adapter: opened.target.adapter_type.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -57,13 +60,15 @@ pub fn ready(call: &Call) -> Result<Ready, Refused> {
 /// `build`, `run`, `test`, `seed`
 pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refused> {
     let servers = servers(call)?;
-    let ready = ready(call)?;
+    let opened = call.open()?;
+    let early = if servers.is_none() { Early::begin_again(&opened) } else { None };
+    let ready = ready_from(call, opened)?;
     let selected = select(call, &ready, &execute.selection, verb)?;
     let options = run::options(verb, call, execute.full_refresh, execute.store_failures, execute.empty);
     let request = Request { options, selected, resume: None };
     match servers {
         Some(servers) => cluster::submit(call, &servers, &ready, &request, (&execute.selection, &execute.submit)),
-        None => run::run(call, &ready.opened, &ready.manifest, &ready.graph, request),
+        None => run::run(call, &ready.opened, &ready.manifest, &ready.graph, request, early),
     }
 }
 

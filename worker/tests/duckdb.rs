@@ -361,6 +361,66 @@ fn publishes_once_and_remembers() {
 }
 
 #[test]
+fn a_group_is_published_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(&folder.path().join("w.duckdb"));
+    let mut connection = warehouse.connect().unwrap();
+    let member = |name: &str, epoch: u64, sql: &str| {
+        let target = Relation::new("w", "main", name);
+        let view = Statement::ReplaceView { target: target.clone(), sql: sql.to_owned() };
+        publication(&format!("model.p.{name}"), epoch, &target, vec![view])
+    };
+    let (a, b) = (member("a", 1, "select 1 as id"), member("b", 2, "select 2 as id"));
+    let stale = member("c", 3, "select 3 as id");
+    connection.claim(&stale.relation, Epoch(4)).unwrap();
+    let error = connection.publish_group(&[&a, &b, &stale]).unwrap_err();
+    assert_eq!(error.kind, FailureKind::Fenced);
+    let broken = member("broken", 5, "select nope");
+    assert_eq!(connection.publish_group(&[&a, &broken, &b]).unwrap_err().kind, FailureKind::User);
+    assert_eq!(connection.list_relations("w", "main").unwrap(), []);
+    assert_eq!(connection.published(a.run, &a.node).unwrap(), None);
+
+    assert_eq!(connection.publish_group(&[&b, &a]).unwrap().len(), 2);
+    assert_eq!(row(&mut *connection, "select a.id, b.id from a, b"), [Datum::Int(1), Datum::Int(2)]);
+    for (publication, epoch) in [(&a, 1), (&b, 2)] {
+        assert_eq!(connection.published(publication.run, &publication.node).unwrap().unwrap().epoch, Epoch(epoch));
+    }
+    // Its fences are taken: an earlier attempt comes too late.
+    assert_eq!(connection.publish(&member("b", 1, "select 0 as id")).unwrap_err().kind, FailureKind::Fenced);
+}
+
+#[test]
+fn groups_over_the_same_relations_queue() {
+    const ROUNDS: u64 = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(&folder.path().join("w.duckdb"));
+    let epoch = std::sync::atomic::AtomicU64::new(1);
+    std::thread::scope(|scope| {
+        for order in [["a", "b", "c"], ["c", "b", "a"]] {
+            let (warehouse, epoch) = (&warehouse, &epoch);
+            scope.spawn(move || {
+                let mut connection = warehouse.connect().unwrap();
+                for _ in 0..ROUNDS {
+                    let members = order.map(|name| {
+                        let target = Relation::new("w", "main", name);
+                        let view = Statement::ReplaceView { target: target.clone(), sql: "select 1 as id".to_owned() };
+                        let epoch = epoch.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        publication(name, epoch, &target, vec![view])
+                    });
+                    match connection.publish_group(&members.each_ref()) {
+                        Ok(responses) => assert_eq!(responses.len(), 3),
+                        // The other group was there first with later epochs.
+                        Err(error) => assert_eq!(error.kind, FailureKind::Fenced, "{error}"),
+                    }
+                }
+            });
+        }
+    });
+    let mut connection = warehouse.connect().unwrap();
+    assert_eq!(connection.list_relations("w", "main").unwrap().len(), 3);
+}
+
+#[test]
 fn readers_never_miss_a_relation_that_is_swapped() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(&folder.path().join("w.duckdb"));

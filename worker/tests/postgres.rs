@@ -308,6 +308,51 @@ fn a_publication_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_group_is_published_whole_or_not_at_all() {
+    let world = world();
+    let mut connection = world.connect();
+    let member = |name: &str, epoch: u64, sql: &str| {
+        let target = world.relation(name);
+        publication(&format!("model.p.{name}"), epoch, &target, view(&target, sql))
+    };
+    let (a, b) = (member("a", 1, "select 1 as id -- one"), member("b", 2, "select 2 as id"));
+    let stale = member("c", 3, "select 3 as id");
+    connection.claim(&stale.relation, Epoch(4)).unwrap();
+    assert_eq!(connection.publish_group(&[&a, &b, &stale]).unwrap_err().kind, FailureKind::Fenced);
+    let broken = member("broken", 5, "select nope");
+    assert_eq!(connection.publish_group(&[&a, &broken, &b]).unwrap_err().kind, FailureKind::User);
+    assert_eq!(connection.list_relations(&world.database, "public").unwrap(), []);
+    assert_eq!(connection.published(a.run, &a.node).unwrap(), None);
+
+    let responses = connection.publish_group(&[&b, &a]).unwrap();
+    assert_eq!(responses.iter().map(|response| response.message.as_str()).collect::<Vec<_>>(), ["CREATE VIEW"; 2]);
+    assert_eq!(row(&mut *connection, "select a.id, b.id from a, b"), [Datum::Int(1), Datum::Int(2)]);
+    assert_eq!(connection.published(b.run, &b.node).unwrap().unwrap().epoch, Epoch(2));
+    assert_eq!(connection.publish(&member("b", 1, "select 0 as id")).unwrap_err().kind, FailureKind::Fenced);
+}
+
+/// A group of which one was published before, as after a commit whose answer was lost: nothing of it happens again. One by one, what
+/// is there is adopted, and the rest is published.
+#[test]
+fn a_group_of_unknown_outcome_is_settled_one_by_one() {
+    let world = world();
+    let mut connection = world.connect();
+    let member = |name: &str, sql: &str| {
+        let target = world.relation(name);
+        publication(&format!("model.p.{name}"), 1, &target, view(&target, sql))
+    };
+    connection.publish(&member("a", "select 1 as id")).unwrap();
+    let (again, other) = (member("a", "select 2 as id"), member("b", "select 2 as id"));
+    connection.publish_group(&[&again, &other]).unwrap_err();
+    assert_eq!(connection.get_relation(&world.database, "public", "b").unwrap(), None);
+    for publication in [&again, &other] {
+        assert_eq!(connection.publish(publication).unwrap().message, "CREATE VIEW");
+    }
+    assert_eq!(row(&mut *connection, "select a.id, b.id from a, b"), [Datum::Int(1), Datum::Int(2)]);
+    assert_eq!(row(&mut *connection, "select count(*) from kontiki.publish_log"), [Datum::Int(2)]);
+}
+
+#[test]
 fn swaps_under_views_and_keeps_what_they_had() {
     let world = world();
     let mut connection = world.connect();

@@ -1,6 +1,7 @@
 //! The verbs that run nodes: select, plan, hand to the leader, follow, sum up.
 
 mod cluster;
+mod early;
 mod events;
 mod exposures;
 mod hooks;
@@ -9,7 +10,6 @@ mod outcome;
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,16 +22,16 @@ use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
 use scheduler::local::{RunView, Submission};
 use worker::adapter::Adapter;
-use worker::warehouse::Warehouse;
 use worker::{Artifacts, Run};
 
 use crate::console::Event;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::local::Local;
+use crate::local::{Closing, Local};
 use crate::project::{Call, Opened, Refused};
 
 pub use cluster::{Accepted, on_cluster};
+pub use early::Early;
 pub use lines::found;
 pub use outcome::Outcomes;
 
@@ -67,6 +67,7 @@ pub fn run(
     manifest: &Arc<Manifest>,
     graph: &Graph,
     request: Request,
+    early: Option<Early>,
 ) -> Result<Exit, Refused> {
     let options = request.options.clone();
     if request.selected.is_empty() && request.resume.is_none() {
@@ -76,7 +77,7 @@ pub fn run(
     }
     call.report(&support::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
-    let driver = Driver::begin(call, opened, manifest, graph, true)?;
+    let driver = Driver::begin(call, opened, manifest, graph, early, true)?;
     let driver = driver.drive(request)?;
     let elapsed = began.elapsed().as_secs_f64();
     sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.interrupt.happened()));
@@ -98,7 +99,7 @@ pub fn compile(
         call.console.emit(&Event::NothingToDo);
         return Ok(Finished { outcomes: Outcomes::default(), exit: Exit::Success });
     }
-    let driver = Driver::begin(call, opened, manifest, graph, false)?.drive(request)?;
+    let driver = Driver::begin(call, opened, manifest, graph, None, false)?.drive(request)?;
     write_results(call, opened, &driver.outcomes, &options, began.elapsed().as_secs_f64())?;
     driver.outcomes.print_errors(&call.console, manifest);
     Ok(Finished { exit: driver.exit(), outcomes: driver.outcomes })
@@ -124,11 +125,13 @@ struct Driver<'a> {
     opened: &'a Opened,
     manifest: &'a Arc<Manifest>,
     graph: &'a Graph,
-    warehouse: Arc<dyn Warehouse>,
+    early: Early,
     interrupt: Interrupt,
     outcomes: Outcomes,
     /// Whether each node has its lines, and hooks run.
     is_announced: bool,
+    /// The worker and the leader, once they have nothing left to do. They end while the results are printed and written.
+    closing: Option<Closing>,
 }
 
 impl<'a> Driver<'a> {
@@ -137,25 +140,29 @@ impl<'a> Driver<'a> {
         opened: &'a Opened,
         manifest: &'a Arc<Manifest>,
         graph: &'a Graph,
+        early: Option<Early>,
         is_announced: bool,
     ) -> Result<Self, Refused> {
         call.console.emit(&Event::Blank);
         call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });
         call.console.emit(&Event::Blank);
         let interrupt = Interrupt::install().map_err(|error| call.refuse_with(Code::Internal, &error))?;
-        let warehouse = open_warehouse(call, opened)?;
-        Ok(Self { call, opened, manifest, graph, warehouse, interrupt, outcomes: Outcomes::default(), is_announced })
+        let early = early.or_else(|| Early::begin(opened));
+        let early = early.ok_or_else(|| call.refuse_with(Code::Internal, &"no thread could be started"))?;
+        let outcomes = Outcomes::default();
+        Ok(Self { call, opened, manifest, graph, early, interrupt, outcomes, is_announced, closing: None })
     }
 
     /// Brings the run to its end, whatever its outcome.
     fn drive(mut self, request: Request) -> Result<Self, Refused> {
         let call = self.call;
-        let local =
-            Local::start(&self.opened.root.join(STATE_DIR), self.opened.target.threads, Arc::clone(&self.warehouse))
-                .map_err(|error| refuse_local(call, &error))?;
+        let (warehouse, connection) = self.early.warehouse(call, self.opened)?;
+        let leader = self.early.leader(call)?;
+        let adapter = Adapter::new(warehouse.adapter_type(), connection);
+        let local = Local::start(leader, self.opened.target.threads, warehouse)
+            .map_err(|error| call.refuse_with(Code::Io, &error))?;
         let id = request.resume.as_ref().map_or_else(|| RunId(uuid::Uuid::now_v7()), |resume| resume.run);
         let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
-        let adapter = connect(call, self.opened, self.warehouse.as_ref())?;
         if self.is_announced && !hooks::hooks(self.manifest, When::Start).is_empty() {
             worker::execute::create_schemas(&run, &request.selected, &adapter)
                 .map_err(|error| refuse_warehouse(call, self.opened, error))?;
@@ -172,7 +179,7 @@ impl<'a> Driver<'a> {
         }
         // Templates' connection first, so that the slots' are the last.
         drop((run, adapter));
-        local.close();
+        self.closing = Some(local.close());
         Ok(self)
     }
 
@@ -261,8 +268,8 @@ impl Probe {
         call.console.emit(&Event::Blank);
         call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });
         call.console.emit(&Event::Blank);
-        let warehouse = open_warehouse(call, opened)?;
-        let adapter = connect(call, opened, warehouse.as_ref())?;
+        let warehouse = early::open(call, opened)?;
+        let adapter = Adapter::new(warehouse.0.adapter_type(), warehouse.1);
         let request = Request { options: options(verb, call, false, false, false), selected: Vec::new(), resume: None };
         let run = Arc::new(worker_run(call, opened, manifest, &request, None));
         Ok(Self { run, adapter })
@@ -291,23 +298,6 @@ fn retry_policy(connection: &common::target::Connection) -> RetryPolicy {
     };
     let attempts_max = attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(default.attempts_max);
     RetryPolicy { attempts_max, ..default }
-}
-
-fn open_warehouse(call: &Call, opened: &Opened) -> Result<Arc<dyn Warehouse>, Refused> {
-    let state_dir = opened.root.join(STATE_DIR);
-    let origin = origin(&state_dir).map_err(|error| {
-        let message = format!("{}: {error}", state_dir.join("origin").display());
-        match error.kind() {
-            ErrorKind::InvalidData => call.refuse(state_corrupt(message)),
-            _ => call.refuse_with(Code::Io, &message),
-        }
-    })?;
-    worker::warehouse::open(&opened.connection, &origin).map_err(|error| refuse_warehouse(call, opened, error))
-}
-
-fn connect(call: &Call, opened: &Opened, warehouse: &dyn Warehouse) -> Result<Adapter, Refused> {
-    let connection = warehouse.connect().map_err(|error| refuse_warehouse(call, opened, error))?;
-    Ok(Adapter::new(warehouse.adapter_type(), connection))
 }
 
 fn refuse_warehouse(call: &Call, opened: &Opened, error: worker::warehouse::Error) -> Refused {
@@ -360,23 +350,6 @@ fn state_corrupt(message: String) -> Diagnostic {
 fn compiled_dir(call: &Call, opened: &Opened) -> PathBuf {
     let dir = call.target_path(opened).join("compiled");
     dir.strip_prefix(&opened.root).map(PathBuf::from).unwrap_or(dir)
-}
-
-/// Names this state's log to the warehouse's fence, so that epochs of different logs are never compared.
-fn origin(state_dir: &std::path::Path) -> std::io::Result<String> {
-    let file = state_dir.join("origin");
-    match std::fs::read_to_string(&file) {
-        Ok(origin) => Ok(origin.trim().to_owned()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            std::fs::create_dir_all(state_dir)?;
-            let origin = uuid::Uuid::now_v7().to_string();
-            let partial = state_dir.join("origin.partial");
-            std::fs::write(&partial, &origin)?;
-            std::fs::rename(&partial, &file)?;
-            Ok(origin)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 fn write_results(

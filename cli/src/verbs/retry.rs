@@ -40,7 +40,7 @@ pub fn retry(call: &Call, retry: &Retry) -> Result<Exit, Refused> {
         call.console.emit(&Event::NothingToDo);
         return Ok(Exit::Success);
     }
-    run::run(call, &ready.opened, &ready.manifest, &ready.graph, request)
+    run::run(call, &ready.opened, &ready.manifest, &ready.graph, request, None)
 }
 
 /// A run can go on while the project still has all of its nodes.

@@ -109,3 +109,34 @@ fn a_killed_run_is_finished_by_retry_and_nothing_runs_twice() {
         assert_eq!(project.rows(published), expected_log, "killed at line {moment}");
     }
 }
+
+/// Views are published in groups: a kill between the commit of a group and the report of it must not publish any of it again.
+#[test]
+fn a_killed_run_of_many_views_publishes_each_once() {
+    const VIEWS: usize = 150;
+    let base = Project::empty();
+    base.profile("      type: duckdb\n      path: db.duckdb\n      threads: 2\n");
+    for index in 0..VIEWS {
+        let sql = match index.checked_sub(50) {
+            Some(below) => format!("select id + 1 as id from {{{{ ref('view_{below}') }}}}"),
+            None => "select 0 as id".to_owned(),
+        };
+        base.model(&format!("view_{index}"), "view", &sql);
+    }
+    // From the first line of a group over the moments in which groups are committed to the last lines.
+    for moment in [1, 20, 60, 101, 140, 199, 230, 290] {
+        let project = base.copy();
+        let mut running = project.start(&["run"]);
+        watch(&mut running, moment);
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        drop(running);
+        project.kontiki(&["retry"]);
+        // Where the kill came after the last commit there is nothing to retry.
+        project.kontiki(&["retry"]);
+        let log = project.rows("select count(*), count(distinct node) from kontiki.publish_log");
+        assert_eq!(log, [format!("{VIEWS}|{VIEWS}")], "killed at line {moment}");
+        let last = format!("select id from main.view_{}", VIEWS - 1);
+        assert_eq!(project.rows(&last), ["2"], "killed at line {moment}");
+    }
+}

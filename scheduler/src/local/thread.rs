@@ -20,8 +20,9 @@ use crate::store::{self, Entry, Log, SledLog};
 const INBOX_MAX: usize = 8_192;
 /// Messages drained into one append.
 const BATCH_MAX: usize = 4_096;
-/// Entries after which opening the log saves a snapshot and forgets them.
-const COMPACT_AFTER: u64 = 2_000;
+/// Entries after which opening the log saves a snapshot and forgets them: those of a few runs, since every later process would apply
+/// them again.
+const COMPACT_AFTER: u64 = 250;
 /// The leader looks at the clock at least this often.
 const TICK_MAX: Duration = Duration::from_secs(1);
 

@@ -47,7 +47,10 @@ pub fn together(
         let adapter = adapter.for_attempt(cancellation.clone());
         match execute_until(assignment, run, &adapter, thread, Until::Publication) {
             Ended::Reported(report) => reports.push(*report),
-            Ended::Deferred(attempt, deferred) => members.push(Member { attempt: *attempt, deferred, cancellation }),
+            Ended::Deferred(deferred) => {
+                let (attempt, deferred) = *deferred;
+                members.push(Member { attempt, deferred, cancellation });
+            }
         }
         cancellation.disarm();
     }

@@ -44,7 +44,7 @@ pub use operation::{create_schemas, operation, preview};
 pub fn execute(assignment: &Assignment, run: &Run, adapter: &Adapter, thread: &str) -> TaskReport {
     match execute_until(assignment, run, adapter, thread, Until::End) {
         Ended::Reported(report) => *report,
-        Ended::Deferred(..) => unreachable!("only an attempt of a group leaves its publication to others"),
+        Ended::Deferred(_) => unreachable!("only an attempt of a group leaves its publication to others"),
     }
 }
 
@@ -59,7 +59,7 @@ enum Until {
 /// What became of an attempt.
 enum Ended<'a> {
     Reported(Box<TaskReport>),
-    Deferred(Box<Attempt<'a>>, Deferred),
+    Deferred(Box<(Attempt<'a>, Deferred)>),
 }
 
 fn execute_until<'a>(
@@ -81,7 +81,7 @@ fn execute_until<'a>(
     // A template may have left a transaction open; the next task must not inherit it.
     let cleared = adapter.rollback().map_err(Failure::from);
     match (outcome.and(cleared), attempt.deferred.take()) {
-        (Ok(()), Some(deferred)) => Ended::Deferred(Box::new(attempt), deferred),
+        (Ok(()), Some(deferred)) => Ended::Deferred(Box::new((attempt, deferred))),
         (outcome, _) => Ended::Reported(Box::new(attempt.report(outcome))),
     }
 }

@@ -4,6 +4,7 @@
 
 mod builds;
 mod data_tests;
+mod groups;
 mod projects;
 mod readers;
 mod seeds;
