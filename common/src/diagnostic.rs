@@ -112,11 +112,13 @@ codes! {
     ConfigInvalid = "K3007", "The configuration cannot be used";
     WorkerSetup = "K3008", "The worker cannot start";
     ServerSetup = "K3009", "The replica cannot start";
+    ReplicaStopped = "K3010", "The replica stopped";
     ClusterUnavailable = "K4001", "No replica of the cluster answers";
     ClusterRefused = "K4002", "The cluster refused the request";
     ClusterNotFound = "K4003", "The cluster has no such thing";
     BundleDiffers = "K4004", "A worker reads the project differently than the scheduler";
     OneWriter = "K4005", "Several workers would write one DuckDB file";
+    ClusterMixedUp = "K4006", "Replicas of two clusters are mixed up";
 }
 
 impl Serialize for Code {

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod leader;
 pub mod local;
 pub mod priority;
+pub mod raft;
 pub mod replica;
 pub mod state;
 pub mod store;

@@ -39,7 +39,11 @@ impl Error {
             sled::Error::CollectionNotFound(_) => false,
         };
         match &**error {
-            E::CorruptEntry { .. } | E::EntriesLost { .. } | E::CorruptSnapshot { .. } | E::TooNew { .. } => true,
+            E::CorruptEntry { .. }
+            | E::EntriesLost { .. }
+            | E::WritesLost { .. }
+            | E::CorruptSnapshot { .. }
+            | E::TooNew { .. } => true,
             E::Sled { source, .. } => damage(source),
             E::Io { source, .. } => source.kind() == std::io::ErrorKind::InvalidData,
             _ => false,

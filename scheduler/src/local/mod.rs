@@ -11,7 +11,7 @@
 //! epochs. Indexes start over at the milliseconds since 1970 where that is higher, so that a process started later holds the
 //! higher epochs whatever folder its log is in.
 
-mod clock;
+pub(crate) mod clock;
 mod error;
 mod handle;
 mod thread;

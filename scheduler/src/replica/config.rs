@@ -1,9 +1,12 @@
 //! How a replica is set up.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::leader::Policy;
+use crate::store::SyncData;
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -20,6 +23,36 @@ pub struct Config {
     pub timings: Timings,
     /// How the leader judges time.
     pub policy: Policy,
+    /// Entries after which a snapshot is saved; half as many are kept behind it.
+    pub snapshot_entries: u64,
+    /// How the log is made durable; tests put something else in its place.
+    pub sync: Durability,
+}
+
+/// Makes the function that makes the log durable.
+#[derive(Clone)]
+pub struct Durability(Arc<dyn Fn() -> SyncData + Send + Sync>);
+
+impl Durability {
+    pub fn new(make: impl Fn() -> SyncData + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(super) fn make(&self) -> SyncData {
+        (self.0)()
+    }
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self::new(|| Box::new(std::fs::File::sync_data))
+    }
+}
+
+impl fmt::Debug for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Durability")
+    }
 }
 
 impl Config {
@@ -33,11 +66,14 @@ impl Config {
             replicas: 1,
             timings: Timings::default(),
             policy: Policy { lease: Duration::from_secs(10), lose_on_disconnect: false, runs_kept: 1_000 },
+            snapshot_entries: 20_000,
+            sync: Durability::default(),
         }
     }
 }
 
-/// What decides how soon a dead leader is replaced. A follower waits for a random time between the two election timeouts.
+/// What decides how soon a dead leader is replaced. A follower waits for the longer election timeout, in which the leader may
+/// still be there, and then for a random time between the two.
 #[derive(Clone, Debug)]
 pub struct Timings {
     pub heartbeat: Duration,
@@ -48,9 +84,9 @@ pub struct Timings {
 impl Default for Timings {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(50),
+            heartbeat: Duration::from_millis(40),
             election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
+            election_max: Duration::from_millis(250),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use common::diagnostic::Code;
+
 use super::Member;
 use crate::store;
 
@@ -39,6 +41,17 @@ impl From<store::Error> for Error {
 }
 
 impl Error {
+    /// What the failure is called in docs/errors.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotLeader { .. } | Self::Unknown { .. } | Self::Unavailable { .. } => Code::ClusterUnavailable,
+            Self::Membership(_) => Code::ClusterRefused,
+            Self::WrongPeer(_) => Code::ClusterMixedUp,
+            Self::Config(_) | Self::Store(_) => Code::ServerSetup,
+            Self::Stopped(_) => Code::ReplicaStopped,
+        }
+    }
+
     /// Whether the same request may succeed soon, here or at another replica. After [`Error::Unknown`] only a request that the
     /// state recognizes, by its id or its epoch, may be sent again.
     pub fn is_retryable(&self) -> bool {

@@ -4,11 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::RunId;
+use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::sync::watch;
+use openraft::ReadPolicy;
+use openraft::async_runtime::watch::WatchReceiver;
+use tokio::sync::watch::Receiver;
 
-use super::{Config, Error, Member, Session, Status};
-use crate::state::{Command, Event, Reply, State};
+use super::core::Answer;
+use super::shell::Shell;
+use super::{Config, Error, Member, Session, Status, forward, membership, status, watch};
+use crate::leader::Proposal;
+use crate::state::{Recorded, Reply, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
@@ -18,111 +24,176 @@ pub enum Consistency {
     Stale,
 }
 
-/// A command and the trace it belongs to.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    pub command: Command,
-    /// W3C trace context.
-    pub traceparent: Option<String>,
-}
-
-impl From<Command> for Proposal {
-    fn from(command: Command) -> Self {
-        Self { command, traceparent: None }
-    }
-}
-
-/// One event of a run's journal. Numbers begin at 1 and have no gaps.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    pub sequence: u64,
-    pub event: Event,
-}
-
 #[derive(Clone)]
 pub struct Handle {
-    config: Arc<Config>,
-    leader: watch::Receiver<Option<Member>>,
+    pub(super) shell: Arc<Shell>,
 }
 
 pub(super) async fn start(config: Config) -> Result<Handle, Error> {
-    let (_, leader) = watch::channel(None);
-    Ok(Handle { config: Arc::new(config), leader })
+    let opened = tokio::task::spawn_blocking(|| Shell::open(config)).await;
+    let (shell, identity) = opened.map_err(|_| Error::Stopped("the log could not be opened".into()))??;
+    let shell = Arc::new(shell);
+    if let Some(identity) = identity {
+        shell.take_part(identity).await?;
+    }
+    shell.look_for_others();
+    Ok(Handle { shell })
 }
 
 impl Handle {
     /// Commits a command here, where this replica leads, and gives back what it answered.
-    pub async fn propose(&self, _proposal: impl Into<Proposal>) -> Result<Reply, Error> {
-        Err(Error::NotLeader { leader: None })
+    pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<Reply, Error> {
+        self.propose_here(proposal.into()).await.map(|(_, reply)| reply)
     }
 
-    /// Commits a command here or through the leader, and returns when this replica has applied it too.
-    pub async fn forward(&self, _proposal: impl Into<Proposal>) -> Result<Reply, Error> {
-        Err(Error::NotLeader { leader: None })
+    pub(super) async fn propose_here(&self, proposal: Proposal) -> Result<Answer, Error> {
+        self.shell.raft()?;
+        let answered = self.shell.core.propose(proposal).map_err(|error| self.say_who_leads(error))?;
+        let answer = answered.await.map_err(|_| Error::Unknown { reason: "this replica stopped leading" })?;
+        answer.map_err(|error| self.say_who_leads(error))
+    }
+
+    /// Commits a command here or through the leader, and returns when this replica has applied it too. Waits a few seconds for
+    /// a leader where there is none.
+    pub async fn forward(&self, proposal: impl Into<Proposal>) -> Result<Reply, Error> {
+        let proposal = proposal.into();
+        self.shell.raft()?;
+        let asked = forward::with_leader(&self.shell, async |leader| match leader {
+            None => self.propose_here(proposal.clone()).await,
+            Some(leader) => forward::propose(&self.shell, &leader, &proposal).await,
+        });
+        let (index, reply) = asked.await?;
+        // The command is committed; a replica that stops before it has applied it cannot say more.
+        self.applied(index).await.map_err(|_| Error::Unknown { reason: "this replica stopped" })?;
+        Ok(reply)
     }
 
     /// Asks the state. The question is asked under a lock: it should copy what it needs and return.
-    pub async fn read<T>(&self, _consistency: Consistency, question: impl FnOnce(&State) -> T) -> Result<T, Error> {
-        Ok(question(&State::default()))
+    pub async fn read<T>(&self, consistency: Consistency, question: impl FnOnce(&State) -> T) -> Result<T, Error> {
+        let raft = self.shell.raft()?;
+        if consistency == Consistency::Linearizable {
+            let asked = forward::with_leader(&self.shell, async |leader| match leader {
+                None => {
+                    let read = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
+                    read.map(|(read, _)| read.index()).map_err(|_| self.shell.not_leader())
+                }
+                Some(leader) => forward::read_index(&self.shell, &leader).await,
+            });
+            self.applied(asked.await?).await?;
+        }
+        Ok(self.shell.core.read(question))
+    }
+
+    /// Waits until this replica has applied an entry.
+    async fn applied(&self, index: u64) -> Result<(), Error> {
+        let (mut applied, mut failure) = (self.shell.core.applied(), self.shell.core.failure());
+        tokio::select! {
+            // The core lives as long as this handle.
+            _ = applied.wait_for(|applied| *applied >= index) => Ok(()),
+            _ = failure.wait_for(Option::is_some) => Err(Error::Unavailable { reason: "it has stopped" }),
+        }
     }
 
     /// Opens a session for a worker; only the leader does.
     pub fn connect_worker(&self) -> Result<Session, Error> {
-        Err(Error::NotLeader { leader: None })
+        self.shell.raft()?;
+        Session::open(&self.shell.core).map_err(|error| self.say_who_leads(error))
     }
 
     /// The run's journal after `sequence`, and then on as it grows; ends after the run's last event. Any replica will do, and
     /// a stream continued at another has no gap and no repeat.
-    pub fn watch(&self, _run: RunId, _after: u64) -> BoxStream<'static, Result<Watched, Error>> {
-        Box::pin(futures::stream::empty())
+    pub fn watch(&self, run: RunId, after: u64) -> BoxStream<'static, Result<Recorded, Error>> {
+        watch::events(self.shell.core.clone(), run, after).boxed()
     }
 
     /// Who leads, as far as this replica knows.
-    pub fn leader(&self) -> watch::Receiver<Option<Member>> {
-        self.leader.clone()
+    pub fn leader(&self) -> Receiver<Option<Member>> {
+        self.shell.leader()
     }
 
     pub fn status(&self) -> Status {
-        Status::default()
+        status::of(&self.shell)
+    }
+
+    /// Waits until the status is as asked.
+    pub async fn status_when(&self, is_as_asked: impl Fn(&Status) -> bool) -> Result<Status, Error> {
+        let mut leader = self.leader();
+        loop {
+            let status = self.status();
+            if is_as_asked(&status) {
+                return Ok(status);
+            }
+            match self.shell.raft() {
+                Ok(raft) => {
+                    // Once it stops, the next turn says why.
+                    let _ = raft.metrics().changed().await;
+                }
+                Err(Error::Unavailable { .. }) => {
+                    // The sender lives as long as this handle.
+                    let _ = leader.changed().await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The file that holds a blob's bytes, by the hexadecimal SHA-256 of its content. Read it once the state says that the
     /// blob is complete.
     pub fn blob(&self, digest: &str) -> PathBuf {
-        self.config.directory.join("blobs").join(digest)
+        self.shell.core.blobs().path(digest)
     }
 
     /// Lets a replica join under the id it was given; it receives the log and does not vote.
-    pub async fn add_learner(&self, _member: Member) -> Result<(), Error> {
-        Err(Error::NotLeader { leader: None })
+    pub async fn add_learner(&self, member: Member) -> Result<(), Error> {
+        membership::add_learner(&self.shell, member).await
     }
 
-    /// A learner that has caught up becomes a voter.
-    pub async fn promote(&self, _replica: u64) -> Result<(), Error> {
-        Err(Error::NotLeader { leader: None })
+    /// A learner that has caught up becomes a voter; a voter of the same name, whose volume is lost, leaves.
+    pub async fn promote(&self, replica: u64) -> Result<(), Error> {
+        membership::promote(&self.shell, replica).await
     }
 
     /// The replica leaves for good.
-    pub async fn remove(&self, _replica: u64) -> Result<(), Error> {
-        Err(Error::NotLeader { leader: None })
+    pub async fn remove(&self, replica: u64) -> Result<(), Error> {
+        membership::remove(&self.shell, replica).await
     }
 
     /// Hands leadership over; to whoever is furthest where no replica is named. Returns who leads then.
-    pub async fn transfer(&self, _to: Option<u64>) -> Result<Member, Error> {
-        Err(Error::NotLeader { leader: None })
+    pub async fn transfer(&self, to: Option<u64>) -> Result<Member, Error> {
+        membership::transfer(&self.shell, to).await
     }
 
     /// Resolves when the replica has stopped by itself and says why: the process should end. Never resolves after
     /// [`Handle::shutdown`].
     pub async fn stopped(&self) -> Error {
-        std::future::pending().await
+        let mut failure = self.shell.core.failure();
+        match failure.wait_for(Option::is_some).await.map(|failure| failure.clone()) {
+            Ok(Some(error)) => error,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// Whether the replica belongs to a cluster and knows a leader: readiness.
     pub fn is_ready(&self) -> bool {
-        self.leader.borrow().is_some()
+        self.shell.raft().is_ok() && self.shell.leader().borrow().is_some()
     }
 
     /// Hands leadership over if it leads, then stops and closes the log.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        match self.transfer(None).await {
+            Ok(leader) => tracing::info!(leader = leader.name, "handed leadership over"),
+            Err(Error::NotLeader { .. } | Error::Membership(_)) => {}
+            Err(error) => tracing::warn!(%error, "leadership could not be handed over"),
+        }
+        self.shell.stop().await;
+    }
+
+    /// Stops without handing anything over, and closes the log.
+    pub async fn stop(&self) {
+        self.shell.stop().await;
+    }
+
+    fn say_who_leads(&self, error: Error) -> Error {
+        if matches!(error, Error::NotLeader { .. }) { self.shell.not_leader() } else { error }
+    }
 }

@@ -8,15 +8,26 @@
 //! Invariants: nothing is answered before its entry is committed; an outcome that is not known is said to be unknown, never
 //! failed; a replica that cannot go on, because its disk fails or its state differs, stops and says why.
 
+mod bootstrap;
+mod clock;
 mod config;
+mod core;
+mod digests;
 mod error;
+mod forward;
 mod handle;
+mod membership;
+mod service;
 mod session;
+mod shell;
 mod status;
+mod watch;
 
-pub use config::{Config, Timings};
+pub use crate::leader::Proposal;
+pub use config::{Config, Durability, Timings};
 pub use error::Error;
-pub use handle::{Consistency, Handle, Proposal, Watched};
+pub use handle::{Consistency, Handle};
+pub use service::{Service, raft_service};
 pub use session::{Session, Uplink};
 pub use status::{Member, Role, Status};
 

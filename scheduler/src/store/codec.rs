@@ -14,7 +14,7 @@ use crate::state::{State, snapshot};
 const HEADER: usize = 1 + 8 + 4;
 
 /// A checked frame, not decoded yet.
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     version: u8,
     pub number: u64,
     pub payload: &'a [u8],
@@ -37,7 +37,7 @@ pub(super) fn open_entry(index: u64, bytes: &[u8]) -> Result<Frame<'_>, Damage> 
     open(bytes, entry::VERSION, |previous| [index.to_be_bytes(), previous.to_be_bytes()].concat())
 }
 
-pub(super) fn encode_snapshot(state: &State) -> Vec<u8> {
+pub(crate) fn encode_snapshot(state: &State) -> Vec<u8> {
     seal(snapshot::VERSION, state.applied(), &state.applied().to_be_bytes(), &state.payload())
 }
 
@@ -45,12 +45,13 @@ pub(super) fn open_snapshot(bytes: &[u8]) -> Result<Frame<'_>, Damage> {
     open(bytes, snapshot::VERSION, |applied| applied.to_be_bytes().to_vec())
 }
 
-pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<State, Damage> {
+pub(crate) fn decode_snapshot(bytes: &[u8]) -> Result<State, Damage> {
     let frame = open_snapshot(bytes)?;
     State::from_payload(frame.version, frame.payload)
 }
 
-fn seal(version: u8, number: u64, covered: &[u8], payload: &[u8]) -> Vec<u8> {
+/// A frame that says which version it has, what it follows or covers, and whether it is whole.
+pub(crate) fn seal(version: u8, number: u64, covered: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.push(version);
     bytes.extend(number.to_be_bytes());
@@ -59,7 +60,7 @@ fn seal(version: u8, number: u64, covered: &[u8], payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn open(bytes: &[u8], newest: u8, covered: impl Fn(u64) -> Vec<u8>) -> Result<Frame<'_>, Damage> {
+pub(crate) fn open(bytes: &[u8], newest: u8, covered: impl Fn(u64) -> Vec<u8>) -> Result<Frame<'_>, Damage> {
     let (&version, rest) = bytes.split_first().ok_or(Damage::TooShort)?;
     if version > newest {
         return Err(Damage::Version(version));

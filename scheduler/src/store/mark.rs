@@ -4,13 +4,14 @@
 //! written after the entries are synced and not synced itself: after a power loss it may be too low, but never too high.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 const BYTES: usize = 12;
 
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     file: File,
 }
 
@@ -27,8 +28,7 @@ impl Mark {
         let mut bytes = [0; BYTES];
         bytes[..8].copy_from_slice(&index.to_be_bytes());
         bytes[8..].copy_from_slice(&crc32fast::hash(&index.to_be_bytes()).to_be_bytes());
-        self.file.rewind()?;
-        self.file.write_all(&bytes)
+        self.file.write_all_at(&bytes, 0)
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Invariant: when `append` returns, its entries survive the loss of the machine's power.
 
-mod codec;
+pub(crate) mod codec;
+pub(crate) mod database;
 mod lock;
-mod mark;
+pub(crate) mod mark;
 mod sled_log;
 mod snapshot;
 
@@ -15,7 +16,8 @@ use crate::state::State;
 
 pub use crate::entry::Damage;
 pub use codec::{decode_entry, encode_entry};
-pub use sled_log::{SledLog, SyncData};
+pub use database::SyncData;
+pub use sled_log::SledLog;
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,10 @@ pub enum Error {
     CorruptEntry { index: u64, reason: String },
     #[error("the log ends at entry {last}, but entry {acknowledged} was acknowledged: its file is damaged")]
     EntriesLost { last: u64, acknowledged: u64 },
+    #[error("the log ends at entry {last}, but more was acknowledged: its file is damaged")]
+    WritesLost { last: u64 },
+    #[error("the value '{name}' of the log in {path} is damaged")]
+    CorruptValue { path: PathBuf, name: String },
     #[error("{path} cannot be read: {reason}")]
     CorruptSnapshot { path: PathBuf, reason: String },
     #[error("{path} was written by a newer version")]

@@ -1,0 +1,125 @@
+//! Proposals and reads that only the leader can decide, asked of it on behalf of this replica's callers.
+//!
+//! Invariant: an error says that nothing was done only where the leader itself said so; a call that broke off has an unknown
+//! outcome.
+
+use std::time::Duration;
+
+use proto::v1;
+use proto::v1::raft_service_client::RaftServiceClient;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use super::core::Answer;
+use super::shell::Shell;
+use super::{Error, Member};
+use crate::entry::LogEntry;
+use crate::leader::Proposal;
+use crate::raft::network::codec::decode;
+use crate::raft::network::{MESSAGE_BYTES_MAX, connect};
+
+/// How long a caller waits for a leader, an election included.
+pub(super) const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait before asking again where nothing tells that it is worth it.
+const RETRY_WAIT: Duration = Duration::from_millis(50);
+/// Set by a replica that refused and did nothing.
+const NOTHING_DONE: &str = "kontiki-nothing-done";
+
+/// As another replica is told.
+pub(super) fn status_of(error: &Error) -> Status {
+    let code = match error {
+        Error::NotLeader { .. } | Error::Unavailable { .. } | Error::Stopped(_) => Code::Unavailable,
+        Error::Unknown { .. } => Code::Unknown,
+        Error::Membership(_) | Error::WrongPeer(_) | Error::Config(_) => Code::FailedPrecondition,
+        Error::Store(_) => Code::Internal,
+    };
+    let mut status = Status::new(code, error.to_string());
+    if !matches!(error, Error::Unknown { .. }) {
+        status.metadata_mut().insert(NOTHING_DONE, tonic::metadata::MetadataValue::from_static("1"));
+    }
+    status
+}
+
+/// As a caller here is told.
+fn error_of(status: &Status) -> Error {
+    let nothing_done = status.metadata().contains_key(NOTHING_DONE);
+    match status.code() {
+        Code::FailedPrecondition if nothing_done => Error::WrongPeer(status.message().to_owned()),
+        _ if nothing_done => Error::Unavailable { reason: "the leader did not take it" },
+        _ => Error::Unknown { reason: "the call to the leader broke off" },
+    }
+}
+
+/// Asks again while there is no leader, or the one asked did nothing.
+pub(super) async fn with_leader<T>(
+    shell: &Shell,
+    mut ask: impl AsyncFnMut(Option<Member>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let deadline = Instant::now() + LEADER_TIMEOUT;
+    let mut leader = shell.leader();
+    loop {
+        let current = leader.borrow_and_update().clone();
+        let error = match current {
+            Some(current) => {
+                let is_own = shell.identity().is_some_and(|identity| identity.replica == current.id);
+                match ask((!is_own).then_some(current)).await {
+                    Err(error @ (Error::NotLeader { .. } | Error::Unavailable { .. })) => error,
+                    decided => return decided,
+                }
+            }
+            None => shell.not_leader(),
+        };
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
+        // A change of the leader is worth asking at once.
+        let _ = tokio::time::timeout(RETRY_WAIT, leader.changed()).await;
+        if let Some(failure) = &*shell.core.failure().borrow() {
+            return Err(failure.clone());
+        }
+    }
+}
+
+pub(super) async fn propose(shell: &Shell, leader: &Member, proposal: &Proposal) -> Result<Answer, Error> {
+    let entry = LogEntry {
+        at: common::Timestamp::default(),
+        proposer: None,
+        traceparent: None,
+        command: proposal.command.clone(),
+    };
+    let request = v1::ForwardRequest {
+        cluster_id: cluster(shell),
+        command: entry.to_bytes().into(),
+        traceparent: proposal.traceparent.clone().unwrap_or_default(),
+    };
+    let response = client(shell, leader)?.forward(request).await.map_err(|status| error_of(&status))?.into_inner();
+    let reply = decode(&response.reply).map_err(|reason| Error::Unknown { reason })?;
+    Ok((response.index, reply))
+}
+
+pub(super) async fn read_index(shell: &Shell, leader: &Member) -> Result<u64, Error> {
+    let request = v1::ReadIndexRequest { cluster_id: cluster(shell) };
+    let response = client(shell, leader)?.read_index(request).await;
+    // A read changes nothing, so it may be asked again whatever happened.
+    let unanswered = |_| Error::Unavailable { reason: "the leader did not answer" };
+    Ok(response.map_err(unanswered)?.into_inner().index)
+}
+
+fn cluster(shell: &Shell) -> String {
+    shell.identity().map(|identity| identity.cluster.clone()).unwrap_or_default()
+}
+
+fn client(shell: &Shell, leader: &Member) -> Result<RaftServiceClient<tonic::transport::Channel>, Error> {
+    let mut channels = shell.channels.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let channel = match channels.get(&leader.address) {
+        Some(channel) => channel.clone(),
+        None => {
+            let unknown = || Error::Config(format!("'{}' is not an address", leader.address));
+            let channel = connect(&leader.address).ok_or_else(unknown)?;
+            channels.insert(leader.address.clone(), channel.clone());
+            channel
+        }
+    };
+    let client = RaftServiceClient::new(channel);
+    Ok(client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX))
+}
