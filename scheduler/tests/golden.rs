@@ -8,12 +8,12 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::Timestamp;
 use common::session::WorkerDescription;
 use common::task::FailureKind;
+use common::{ContentDigest, Timestamp};
 use scheduler::state::{CancelCause, Command};
-use scheduler::store::{Damage, decode_entry};
-use scheduler::{LogEntry, Proposer};
+use scheduler::store::{Damage, Log, SledLog, decode_entry};
+use scheduler::{LogEntry, Proposer, State};
 use support::*;
 
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -94,4 +94,40 @@ fn entries_of_the_first_version_are_read() {
         let content = LogEntry { at: AT, proposer: None, traceparent: None, command };
         assert_eq!((entry.index, entry.content, previous), (7, content, 6));
     }
+}
+
+#[test]
+fn states_have_golden_bytes() {
+    let mut machine = Machine { now: AT, ..Machine::default() };
+    machine.register("v", 1);
+    machine.apply(Command::PutBlob { digest: ContentDigest([7; 32]), size: 10, offset: 0, bytes: vec![0; 10] });
+    for command in commands::all().into_values() {
+        machine.apply(command);
+    }
+    assert_eq!(machine.state.runs().count(), 1);
+    machine.submit(plan(4, &[("a", &[]), ("b", &[0])]));
+    let bytes = machine.state.to_bytes();
+    check("state.v2.txt", &format!("{}\n", hex(&bytes)));
+    let restored = State::from_bytes(&bytes).unwrap();
+    assert_eq!(restored.to_bytes(), bytes);
+    assert_eq!(State::from_bytes(&[]).err(), Some(Damage::TooShort));
+    assert_eq!(State::from_bytes(&[&[3], &bytes[1..]].concat()).err(), Some(Damage::Version(3)));
+    assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(Damage::Shape));
+}
+
+#[test]
+fn a_snapshot_of_the_first_version_is_read_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = include_str!("golden/snapshot.v1.txt").trim_end();
+    std::fs::write(folder.path().join("snapshot"), bytes(golden)).unwrap();
+    let log = SledLog::open(folder.path()).unwrap();
+    let mut state = log.snapshot().unwrap().unwrap();
+    assert_eq!((log.last_index(), state.applied()), (9, 9));
+    let held = assignment(1, "a", 1, 9);
+    assert_eq!(state.assignments(&worker("w")), [held.clone()]);
+    let next = state.apply(10, AT, Command::ReportTasks { reports: vec![success(&held)] });
+    assert_eq!(assigned(&next), [assignment(1, "b", 1, 10)]);
+    // There was no journal; it begins here.
+    let run = state.run(&run_id(1)).unwrap();
+    assert_eq!(run.events(0).map(|recorded| recorded.event).collect::<Vec<_>>(), next.events);
 }

@@ -7,14 +7,17 @@ mod support;
 
 use std::time::Duration;
 
-use common::run::{PlannedTask, RunPlan};
+use common::bundle::BundleFile;
+use common::run::{Deployed, PlannedTask, RunPlan, RunTarget};
+use common::session::WorkerDescription;
+use common::target::AdapterType;
 use common::task::{Assignment, FailureKind, TaskReport};
-use common::{Attempt, Epoch};
+use common::{Attempt, ContentDigest, Epoch, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use scheduler::State;
 use scheduler::state::invariants;
-use scheduler::state::{CancelCause, Command};
+use scheduler::state::{CancelCause, Command, Submission};
 use support::*;
 
 /// Names are few, so that commands meet.
@@ -24,8 +27,9 @@ fn any_plan() -> impl Strategy<Value = RunPlan> {
     // An upstream of 9 does not exist; equal names and pools without places are refused.
     let task = (0..NAMES.len(), vec(prop_oneof![20 => 0u32..4, 1 => Just(9)], 0..3), 0u64..3, 0usize..4);
     let places = prop_oneof![20 => 1u32..3, 1 => Just(0)];
-    (1u64..5, 1u64..5, vec(task, 0..5), places, any::<bool>(), 0u32..4).prop_map(
-        |(run, request, tasks, places, fail_fast, attempts_max)| {
+    let limits = (proptest::option::of(0u64..400), proptest::option::of(0u64..200), -1i32..2, 0usize..4);
+    (1u64..5, 1u64..5, vec(task, 0..5), places, any::<bool>(), 0u32..4, limits).prop_map(
+        |(run, request, tasks, places, fail_fast, attempts_max, (timeout, task_timeout, priority, labels))| {
             let mut plan = plan(run, &[]);
             plan.request = support::plan(request, &[]).request;
             plan.tasks = tasks
@@ -46,6 +50,12 @@ fn any_plan() -> impl Strategy<Value = RunPlan> {
             plan.pools.insert("heavy".to_owned(), places);
             plan.fail_fast = fail_fast;
             plan.retry.attempts_max = attempts_max;
+            plan.timeout = timeout.map(Duration::from_millis);
+            plan.task_timeout = task_timeout.map(Duration::from_millis);
+            plan.priority = priority;
+            if labels == 0 {
+                plan.worker_labels.insert("zone".to_owned(), "a".to_owned());
+            }
             plan
         },
     )
@@ -67,7 +77,7 @@ enum Told {
 enum Action {
     Command(Command),
     Report(Vec<(Told, usize)>),
-    Hello { worker: &'static str, slots: u32, running: Vec<Told> },
+    Hello { worker: &'static str, slots: u32, zone: Option<&'static str>, running: Vec<Told> },
     Advance(u64),
 }
 
@@ -82,20 +92,63 @@ fn any_worker() -> impl Strategy<Value = &'static str> {
 fn any_action() -> impl Strategy<Value = Action> {
     let run = || (1u64..6).prop_map(run_id);
     let cause = prop_oneof![Just(CancelCause::Request), Just(CancelCause::Superseded), Just(CancelCause::Interrupted)];
-    let hello = (any_worker(), 0u32..4, vec(any_told(), 0..3));
+    let zone = prop_oneof![Just(None), Just(Some("a")), Just(Some("b"))];
+    let hello = (any_worker(), 0u32..4, zone, vec(any_told(), 0..3));
     let retry = |run| Action::Command(Command::RetryRun { run, manifest_digest: "m".to_owned() });
     prop_oneof![
-        6 => any_plan().prop_map(|plan| Action::Command(submit(plan))),
+        6 => (any_plan(), any::<bool>()).prop_map(|(plan, deployed)| Action::Command(submit_from(plan, deployed))),
         16 => vec((any_told(), 0usize..6), 1..4).prop_map(Action::Report),
-        4 => hello.prop_map(|(worker, slots, running)| Action::Hello { worker, slots, running }),
+        4 => hello.prop_map(|(worker, slots, zone, running)| Action::Hello { worker, slots, zone, running }),
         2 => any_worker().prop_map(|name| Action::Command(Command::LoseWorker { worker: worker(name) })),
         1 => any_worker().prop_map(|name| Action::Command(Command::DrainWorker { worker: worker(name) })),
         3 => Just(Action::Command(Command::PromoteRetries)),
+        3 => Just(Action::Command(Command::EnforceTimeouts)),
+        2 => any_deployment().prop_map(Action::Command),
+        1 => proptest::option::of(0u32..3).prop_map(|places| Action::Command(set_pool(places))),
         3 => (0u64..300).prop_map(Action::Advance),
         1 => (run(), cause).prop_map(|(run, cause)| Action::Command(Command::CancelRun { run, cause })),
         3 => run().prop_map(retry),
         1 => vec(run(), 0..3).prop_map(|runs| Action::Command(Command::RemoveRuns { runs })),
     ]
+}
+
+fn set_pool(places: Option<u32>) -> Command {
+    Command::SetPool { pool: "heavy".to_owned(), places }
+}
+
+/// A run of a folder, or of a bundle that may be deployed.
+fn submit_from(plan: RunPlan, deployed: bool) -> Command {
+    let target = RunTarget {
+        profile: "shop".to_owned(),
+        name: "dev".to_owned(),
+        adapter_type: AdapterType::Duckdb,
+        database: "shop".to_owned(),
+        schema: "main".to_owned(),
+        threads: 1,
+    };
+    let bundle = ContentDigest([(plan.tasks.len() % 4) as u8; 32]);
+    let deployed = deployed.then(|| Deployed { project: "shop".to_owned(), bundle, target });
+    Command::SubmitRun(Box::new(Submission { deployed, ..Submission::new(plan, options(), "m1") }))
+}
+
+/// Files of one or more pieces, and bundles of some of them.
+fn any_deployment() -> impl Strategy<Value = Command> {
+    let digest = || (0u8..4).prop_map(|number| ContentDigest([number; 32]));
+    let put = (digest(), 0u64..4, 0usize..4).prop_map(|(digest, offset, bytes)| Command::PutBlob {
+        digest,
+        size: 3,
+        offset,
+        bytes: vec![0; bytes],
+    });
+    let file = |(index, digest)| BundleFile { path: format!("{index}.sql"), digest, size: 3 };
+    let deploy = (digest(), vec(digest(), 0..3)).prop_map(move |(bundle, files)| Command::DeployProject {
+        project: "shop".to_owned(),
+        bundle,
+        files: files.into_iter().enumerate().map(file).collect(),
+        revision: String::new(),
+    });
+    let collect = (0i64..1_000_000).prop_map(|before| Command::CollectBlobs { before: Timestamp(before) });
+    prop_oneof![6 => put, 3 => deploy, 1 => collect]
 }
 
 fn resolve(state: &State, told: Told) -> Assignment {
@@ -130,9 +183,11 @@ fn play(machine: &mut Machine, action: Action) -> Option<Command> {
             let reports = reports.into_iter().map(|(told, how)| ended(&resolve(&machine.state, told), how));
             Command::ReportTasks { reports: reports.collect() }
         }
-        Action::Hello { worker: name, slots, running } => {
+        Action::Hello { worker: name, slots, zone, running } => {
             let running = running.into_iter().map(|told| resolve(&machine.state, told)).collect();
-            register(name, slots, running)
+            let labels = zone.map(|zone| ("zone".to_owned(), zone.to_owned())).into_iter().collect();
+            let description = WorkerDescription { labels, ..WorkerDescription::default() };
+            Command::RegisterWorker { worker: worker(name), slots, running, description }
         }
     };
     machine.apply(command.clone());
@@ -164,14 +219,13 @@ proptest! {
         for action in before {
             play(&mut machine, action);
         }
-        let bytes = postcard::to_stdvec(&machine.state).unwrap();
-        let mut restored: State = postcard::from_bytes(&bytes).unwrap();
-        restored.restore();
+        let mut restored = State::from_bytes(&machine.state.to_bytes()).unwrap();
         for action in after {
             let Some(command) = play(&mut machine, action) else { continue };
             restored.apply(restored.applied() + 1, machine.now, command);
             prop_assert_eq!(restored.digest(), machine.state.digest());
             invariants::check(&restored).unwrap();
+            check_journals(&restored, &machine.told);
         }
     }
 
@@ -179,7 +233,8 @@ proptest! {
     fn when_workers_report_success_every_run_ends(plans in vec(any_plan(), 1..4)) {
         let mut machine = Machine::default();
         machine.register("w", 2);
-        for plan in plans {
+        for mut plan in plans {
+            plan.worker_labels.clear();
             machine.submit(plan);
         }
         for _ in 0..100 {

@@ -4,7 +4,6 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::diagnostic::Code;
 use common::task::{Assignment, FailureKind, NodeStatus, TaskState};
@@ -192,20 +191,22 @@ fn a_transient_failure_backs_off_and_gives_up_at_last() {
         }),
         result: Some(result(NodeStatus::Error)),
     });
-    let due_at = Timestamp(100_000);
+    let due_at = machine.state.next_retry().unwrap();
+    // Between half of the backoff and all of it.
+    assert!((50_000..=100_000).contains(&due_at.as_micros()), "{due_at:?}");
     let kind = FailureKind::Transient;
     let event =
         Event::TaskUpForRetry { run: run_id(1), task: 0, node: node("a"), attempt: Attempt(1), kind, due_at, ending };
     assert_eq!(applied.events, [event]);
-    assert_eq!(machine.state.next_retry(), Some(due_at));
 
-    machine.advance(Duration::from_millis(99));
+    machine.now = Timestamp(due_at.as_micros() - 1);
     assert_eq!(assigned(&machine.apply(Command::PromoteRetries)), []);
-    machine.advance(Duration::from_millis(1));
+    machine.now = due_at;
     assert_eq!(assigned(&machine.apply(Command::PromoteRetries)), [assignment(1, "a", 2, 5)]);
     machine.report(failure(&assignment(1, "a", 2, 5), FailureKind::Transient));
-    assert_eq!(machine.state.next_retry(), Some(Timestamp(300_000)));
-    machine.advance(Duration::from_millis(200));
+    let wait = machine.state.next_retry().unwrap().since(due_at);
+    assert!((100_000..=200_000).contains(&wait.as_micros()), "{wait:?}");
+    machine.advance(wait);
     machine.apply(Command::PromoteRetries);
     machine.report(failure(&assignment(1, "a", 3, 7), FailureKind::Transient));
     assert_eq!(machine.task(1, "a"), TaskState::Failed(FailureKind::Transient));

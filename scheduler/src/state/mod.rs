@@ -6,6 +6,7 @@
 //! - A task runs under at most one epoch, the index of the entry that assigned it; epochs of a task strictly grow.
 //! - After every command, no slot is free while a task could take it.
 
+mod again;
 mod apply;
 mod assign;
 pub mod command;

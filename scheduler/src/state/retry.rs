@@ -1,9 +1,15 @@
 //! Which failures are worth another attempt, and when.
+//!
+//! Attempts that failed together should not come back together: each waits between half of the backoff and all of it, as long
+//! as a hash of its names says. Every replica computes the same.
 
 use std::time::Duration;
 
+use common::RunId;
 use common::run::RetryPolicy;
 use common::task::FailureKind;
+
+use super::digest::Digest;
 
 /// What follows an attempt that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +20,15 @@ pub(super) enum Next {
     Never,
 }
 
+/// What spreads the attempts of different tasks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Salt {
+    pub run: RunId,
+    pub task: u32,
+}
+
 /// `tries` counts the attempts made so far, the failed one included.
-pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32) -> Next {
+pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32, salt: Salt) -> Next {
     if tries >= policy.attempts_max {
         return Next::Never;
     }
@@ -24,39 +37,67 @@ pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32) -> Next 
         FailureKind::Canceled => Next::Now,
         FailureKind::WorkerLost if policy.kinds.contains(kind) => Next::Now,
         // The next epoch is higher and may win.
-        FailureKind::Fenced => Next::After(backoff(policy, tries)),
-        kind if policy.kinds.contains(kind) => Next::After(backoff(policy, tries)),
+        FailureKind::Fenced => Next::After(backoff(policy, tries, salt)),
+        kind if policy.kinds.contains(kind) => Next::After(backoff(policy, tries, salt)),
         _ => Next::Never,
     }
 }
 
 /// Doubles with every try, up to the policy's maximum.
-fn backoff(policy: &RetryPolicy, tries: u32) -> Duration {
+fn backoff(policy: &RetryPolicy, tries: u32, salt: Salt) -> Duration {
     let factor = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-    Duration::from_millis(policy.backoff_initial_ms.saturating_mul(factor).min(policy.backoff_max_ms))
+    let whole = policy.backoff_initial_ms.saturating_mul(factor).min(policy.backoff_max_ms);
+    let mut digest = Digest::default();
+    let (high, low) = salt.run.0.as_u64_pair();
+    digest.mix(&[high, low, salt.task.into(), tries.into()]);
+    let half = u128::from(whole) * 1_000 / 2;
+    let part = (half * u128::from(digest.value())) >> 64;
+    Duration::from_micros(u64::try_from(half + part).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn backoff_doubles_up_to_its_maximum() {
-        let policy =
-            RetryPolicy { attempts_max: 100, backoff_initial_ms: 100, backoff_max_ms: 1_000, ..RetryPolicy::default() };
-        let waits: Vec<Next> = (1..=6).map(|tries| next(&policy, FailureKind::Transient, tries)).collect();
-        let ms = |ms| Next::After(Duration::from_millis(ms));
-        assert_eq!(waits, [ms(100), ms(200), ms(400), ms(800), ms(1_000), ms(1_000)]);
-        assert_eq!(next(&policy, FailureKind::Transient, 99), ms(1_000));
+    const SALT: Salt = Salt { run: RunId(uuid::Uuid::nil()), task: 7 };
+
+    fn waits(salt: Salt) -> Vec<Duration> {
+        let policy = RetryPolicy { attempts_max: 100, backoff_max_ms: 1_000, ..RetryPolicy::default() };
+        let wait = |tries| match next(&policy, FailureKind::Transient, tries, salt) {
+            Next::After(wait) => wait,
+            next => panic!("{next:?}"),
+        };
+        [1, 2, 3, 4, 5, 99].map(wait).to_vec()
     }
 
     #[test]
-    fn only_failures_of_the_world_are_tried_again() {
-        let policy = RetryPolicy::default();
-        assert_eq!(next(&policy, FailureKind::User, 1), Next::Never);
-        assert_eq!(next(&policy, FailureKind::TestFailed, 1), Next::Never);
-        assert_eq!(next(&policy, FailureKind::WorkerLost, 1), Next::Now);
-        assert_eq!(next(&policy, FailureKind::WorkerLost, policy.attempts_max), Next::Never);
-        assert_eq!(next(&policy, FailureKind::Transient, policy.attempts_max), Next::Never);
+    fn backoff_doubles_up_to_its_maximum_and_is_spread() {
+        for (wait, whole_ms) in waits(SALT).into_iter().zip([100, 200, 400, 800, 1_000, 1_000]) {
+            let whole = Duration::from_millis(whole_ms);
+            assert!(whole / 2 <= wait && wait <= whole, "{wait:?} of {whole:?}");
+        }
+        assert_eq!(waits(SALT), waits(SALT));
+        let firsts: std::collections::BTreeSet<Duration> =
+            (0..100).map(|task| waits(Salt { task, ..SALT })[0]).collect();
+        assert_eq!(firsts.len(), 100);
+    }
+
+    #[test]
+    fn the_policy_says_what_is_tried_again() {
+        let default = RetryPolicy::default();
+        let tried = |policy: &RetryPolicy, kind| next(policy, kind, 1, SALT) != Next::Never;
+        let retried: Vec<FailureKind> = FailureKind::ALL.into_iter().filter(|kind| tried(&default, *kind)).collect();
+        assert_eq!(
+            retried,
+            [FailureKind::Transient, FailureKind::WorkerLost, FailureKind::Fenced, FailureKind::Canceled]
+        );
+        let kinds = [FailureKind::Timeout, FailureKind::System].into_iter().collect();
+        let other = RetryPolicy { kinds, ..default };
+        let retried: Vec<FailureKind> = FailureKind::ALL.into_iter().filter(|kind| tried(&other, *kind)).collect();
+        assert_eq!(retried, [FailureKind::System, FailureKind::Timeout, FailureKind::Fenced, FailureKind::Canceled]);
+        assert_eq!(next(&default, FailureKind::WorkerLost, 1, SALT), Next::Now);
+        for kind in FailureKind::ALL {
+            assert_eq!(next(&default, kind, default.attempts_max, SALT), Next::Never);
+        }
     }
 }

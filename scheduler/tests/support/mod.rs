@@ -1,6 +1,7 @@
 //! Plans, reports and a state with an index and a clock of its own, for tests of the core.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::diagnostic::Code;
@@ -97,12 +98,23 @@ fn report(of: &Assignment, outcome: TaskOutcome, status: NodeStatus) -> TaskRepo
     TaskReport { run, node, attempt, epoch, outcome, result: result(status) }
 }
 
+/// Every run's journal says what was told when it happened.
+pub fn check_journals(state: &State, told: &BTreeMap<RunId, Vec<Event>>) {
+    for (run, told) in told {
+        let run = state.run(run).unwrap();
+        let recorded: Vec<Event> = run.events(0).map(|recorded| recorded.event).collect();
+        assert_eq!(&recorded, told);
+    }
+}
+
 /// A state machine that checks every invariant after every command.
 #[derive(Default)]
 pub struct Machine {
     pub state: State,
     pub watch: Watch,
     pub now: Timestamp,
+    /// What was told of each run that is remembered.
+    pub told: BTreeMap<RunId, Vec<Event>>,
 }
 
 impl Machine {
@@ -113,9 +125,22 @@ impl Machine {
                 self.watch.assigned(assignment.run, &assignment.node, assignment.epoch).unwrap();
             }
         }
+        self.hear(&applied);
         self.watch.observe(&self.state).unwrap();
         invariants::check(&self.state).unwrap();
         applied
+    }
+
+    /// Whoever watches later is told the same.
+    fn hear(&mut self, applied: &Applied) {
+        for event in &applied.events {
+            let is_kept = !matches!(event, Event::TaskCancelRequested { .. } | Event::RunRemoved { .. });
+            if let Some(run) = event.run().filter(|_| is_kept) {
+                self.told.entry(run).or_default().push(event.clone());
+            }
+        }
+        self.told.retain(|run, _| self.state.run(run).is_some());
+        check_journals(&self.state, &self.told);
     }
 
     pub fn advance(&mut self, by: Duration) {

@@ -22,7 +22,7 @@ use common::task::{FailureKind, TaskState};
 
 use super::planted::Bug;
 use super::projects::Deployment;
-use super::retry::{self, Next};
+use super::retry::{self, Next, Salt};
 use super::task::Packed;
 use super::{Command, Ending, Entry, Event, Rejection, Reply, RunState, State, Step, StopCause};
 
@@ -116,8 +116,9 @@ impl State {
         let (node, attempt) = (task.node.clone(), task.attempt);
         let ending = Arc::new(ending);
         task.ending = Some(Packed::new(&ending));
-        let next = retry::next(&policy, kind, task.tries);
-        let worth_another = retry::next(&policy, kind, 0) != Next::Never;
+        let salt = Salt { run: id, task: index };
+        let next = retry::next(&policy, kind, task.tries, salt);
+        let worth_another = retry::next(&policy, kind, 0, salt) != Next::Never;
         if stopping && worth_another {
             return self.finish_task(entry, id, index, Step::Canceled, Some(ending));
         }
