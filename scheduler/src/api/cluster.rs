@@ -1,0 +1,92 @@
+//! `kontiki.v1.ClusterService`: the Raft group, for operators.
+
+use futures::stream::BoxStream;
+use proto::v1;
+use proto::v1::cluster_service_server::ClusterService;
+use proto::v1::replica::Role as WireRole;
+use tonic::{Request, Response, Status};
+
+use super::refusal;
+use crate::replica::{Handle, Member, Role};
+
+pub struct Service {
+    handle: Handle,
+}
+
+impl Service {
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ClusterService for Service {
+    type SaveSnapshotStream = BoxStream<'static, Result<v1::SaveSnapshotResponse, Status>>;
+
+    async fn get_status(&self, _: Request<v1::GetStatusRequest>) -> Answer<v1::GetStatusResponse> {
+        let status = self.handle.status();
+        Ok(Response::new(v1::GetStatusResponse {
+            cluster_id: status.cluster,
+            replica_id: status.replica,
+            leader_id: status.leader.map_or(0, |leader| leader.id),
+            term: status.term,
+            last_log_index: status.last_log,
+            committed_index: status.committed,
+            applied_index: status.applied,
+            snapshot_index: status.snapshot,
+            purged_index: status.purged,
+            state_digest: status.digest,
+            replicas: status.members.into_iter().map(replica).collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn add_replica(&self, request: Request<v1::AddReplicaRequest>) -> Answer<v1::AddReplicaResponse> {
+        let v1::AddReplicaRequest { replica_id, address, name } = request.into_inner();
+        let member = Member { id: replica_id, name, address, promote: false };
+        self.handle.add_learner(member).await.map_err(|error| refusal::failed(&error))?;
+        Ok(Response::new(v1::AddReplicaResponse {}))
+    }
+
+    async fn promote_replica(&self, request: Request<v1::PromoteReplicaRequest>) -> Answer<v1::PromoteReplicaResponse> {
+        let promoted = self.handle.promote(request.into_inner().replica_id).await;
+        promoted.map_err(|error| refusal::failed(&error))?;
+        Ok(Response::new(v1::PromoteReplicaResponse {}))
+    }
+
+    async fn remove_replica(&self, request: Request<v1::RemoveReplicaRequest>) -> Answer<v1::RemoveReplicaResponse> {
+        let removed = self.handle.remove(request.into_inner().replica_id).await;
+        removed.map_err(|error| refusal::failed(&error))?;
+        Ok(Response::new(v1::RemoveReplicaResponse {}))
+    }
+
+    async fn transfer_leadership(
+        &self,
+        request: Request<v1::TransferLeadershipRequest>,
+    ) -> Answer<v1::TransferLeadershipResponse> {
+        let to = request.into_inner().replica_id;
+        let leader = self.handle.transfer((to != 0).then_some(to)).await.map_err(|error| refusal::failed(&error))?;
+        Ok(Response::new(v1::TransferLeadershipResponse { leader_id: leader.id }))
+    }
+
+    async fn save_snapshot(&self, _: Request<v1::SaveSnapshotRequest>) -> Answer<Self::SaveSnapshotStream> {
+        Err(Status::unimplemented("Raft snapshots cannot be saved over the network yet"))
+    }
+}
+
+fn replica((member, role, matched): (Member, Role, Option<u64>)) -> v1::Replica {
+    let role = match role {
+        Role::Leader => WireRole::Leader,
+        Role::Follower => WireRole::Follower,
+        Role::Learner => WireRole::Learner,
+    };
+    v1::Replica {
+        replica_id: member.id,
+        address: member.address,
+        name: member.name,
+        role: role.into(),
+        matched: matched.unwrap_or(0),
+    }
+}

@@ -1,0 +1,76 @@
+//! `kontiki.v1` as a replica serves it: requests become commands and reads, replies and events become answers.
+//!
+//! ```text
+//!   clients ──▶ ProjectService, RunService, ClusterService ──┐
+//!   workers ──▶ WorkerService                                ├──▶ replica::Handle
+//!   replicas ─▶ RaftService                                  ┘
+//! ```
+//!
+//! Invariants: any replica answers any client, what it cannot decide itself it asks the leader; nothing a client sends makes
+//! this replica hold more than the limits in [`Config`]; a client that does not read slows nobody but itself.
+
+mod cluster;
+mod health;
+mod refusal;
+mod session;
+mod trace;
+mod workers;
+
+use std::future::Future;
+use std::time::Duration;
+
+use proto::v1::cluster_service_server::ClusterServiceServer;
+use proto::v1::worker_service_server::WorkerServiceServer;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::replica::{Handle, raft_service};
+
+/// What a replica allows those who call it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes of one message of a client or a worker.
+    pub message_bytes_max: usize,
+    /// Calls and streams at once on one connection.
+    pub streams_max: u32,
+    /// Workers are told how soon they are lost where they are not heard.
+    pub lease: Duration,
+    /// A peer whose connection is dead without having been closed is found out after this and the same again.
+    pub keepalive: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 16 << 20,
+            streams_max: 1_024,
+            lease: Duration::from_secs(10),
+            keepalive: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves until `stop` resolves, and then until the calls under way are answered.
+pub async fn serve(
+    handle: Handle,
+    listener: TcpListener,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let limit = config.message_bytes_max;
+    let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
+    let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
+    Server::builder()
+        .tcp_nodelay(true)
+        .max_concurrent_streams(config.streams_max)
+        .http2_keepalive_interval(Some(config.keepalive))
+        .http2_keepalive_timeout(Some(config.keepalive))
+        .add_service(health::service(&handle).await)
+        .add_service(health::reflection())
+        .add_service(raft_service(&handle))
+        .add_service(workers.max_decoding_message_size(limit))
+        .add_service(cluster.max_decoding_message_size(limit))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .await
+}
