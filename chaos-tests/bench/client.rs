@@ -1,0 +1,59 @@
+//! Calls that the measurements make.
+
+use anyhow::{Context, Result};
+use proto::client::Replicas;
+use proto::v1;
+use proto::v1::cluster_service_client::ClusterServiceClient;
+use proto::v1::run_service_client::RunServiceClient;
+use proto::v1::watch_run_response::Event;
+
+/// As one replica sees it.
+pub async fn status(replicas: &Replicas, address: &str) -> Result<v1::GetStatusResponse> {
+    let mut client = ClusterServiceClient::new(replicas.channel(address)?);
+    let answer = tokio::time::timeout(std::time::Duration::from_millis(500), client.get_status(v1::GetStatusRequest {}));
+    Ok(answer.await??.into_inner())
+}
+
+pub async fn transfer(replicas: &Replicas) -> Result<()> {
+    let transfer = |channel| async move {
+        ClusterServiceClient::new(channel).transfer_leadership(v1::TransferLeadershipRequest::default()).await
+    };
+    replicas.call(transfer).await?;
+    Ok(())
+}
+
+pub async fn cancel(replicas: &Replicas, run: &str) -> Result<()> {
+    let cancel = |channel| async move {
+        RunServiceClient::new(channel).cancel_run(v1::CancelRunRequest { run_id: run.to_owned() }).await
+    };
+    replicas.call(cancel).await?;
+    Ok(())
+}
+
+/// Times of the leader's clock in the run's journal, in seconds: submission and end.
+pub async fn follow(replicas: &Replicas, run: &str) -> Result<(f64, f64)> {
+    let mut submitted = None;
+    let mut after = 0;
+    // A watch that broke goes on at another replica.
+    loop {
+        let request = v1::WatchRunRequest { run_id: run.to_owned(), after_sequence: after };
+        let watch = |channel| {
+            let request = request.clone();
+            async move { RunServiceClient::new(channel).watch_run(request).await }
+        };
+        let mut events = replicas.call(watch).await?.into_inner();
+        while let Ok(Some(event)) = events.message().await {
+            after = event.sequence;
+            let at = event.at.map_or(0.0, |at| at.seconds as f64 + f64::from(at.nanos) / 1e9);
+            match event.event {
+                Some(Event::Submitted(_)) => submitted = Some(at),
+                Some(Event::Finished(finished)) => {
+                    let counts = finished.counts.unwrap_or_default();
+                    anyhow::ensure!(counts.success == counts.total, "{counts:?}");
+                    return Ok((submitted.context("the first event is the submission")?, at));
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What is measured, one function each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::client;
+use crate::cluster::Cluster;
+use crate::figures::{Figures, Samples, Target};
+use crate::noop::{Config, Noop};
+use crate::workload;
+
+const WORKERS: u32 = 4;
+const SLOTS: u32 = 256;
+const IDLE: Duration = Duration::from_secs(10);
+const CHAIN: usize = 100;
+const CHAINS: usize = 5;
+const HAND_OVERS: usize = 10;
+const LEASE: Duration = Duration::from_secs(2);
+/// Nothing measured here takes longer unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn workers(cluster: &Cluster, slots: u32, pause: Duration) -> Vec<Noop> {
+    let named = (0..WORKERS).map(|index| Config { name: format!("noop-{}-{index}", uuid::Uuid::now_v7()), slots, pause });
+    named.map(|config| Noop::start(&cluster.replicas, config)).collect()
+}
+
+/// A replica that has nothing to do, one of the followers and the leader alike.
+pub async fn idle(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+    let leader = cluster.leader().await?;
+    for (role, index) in [("leader", leader), ("follower", (leader + 1) % 3)] {
+        let before = cpu(cluster.process(index))?;
+        tokio::time::sleep(IDLE).await;
+        let share = (cpu(cluster.process(index))? - before) / IDLE.as_secs_f64() * 100.0;
+        figures.say(&format!("idle {role}, share of a core"), share, "%", Some(Target::AtMost(1.0)));
+        let resident = resident_mib(cluster.process(index))?;
+        figures.say(&format!("idle {role}, resident memory"), resident, "MiB", Some(Target::AtMost(60.0)));
+    }
+    Ok(())
+}
+
+pub async fn wide(cluster: &Cluster, figures: &mut Figures, tasks: usize) -> Result<()> {
+    let project = workload::wide(cluster, tasks)?;
+    let _workers = workers(cluster, SLOTS, Duration::ZERO);
+    let run = workload::submit(cluster, &project, "run").await?;
+    let (begin, end) = client::follow(&cluster.replicas, &run).await?;
+    let rate = tasks as f64 / (end - begin);
+    figures.say(&format!("{tasks} independent tasks"), rate, "tasks/s", Some(Target::AtLeast(5_000.0)));
+    Ok(())
+}
+
+pub async fn large(cluster: &Cluster, figures: &mut Figures, tasks: usize) -> Result<()> {
+    let project = workload::tested(cluster, tasks)?;
+    let leader = cluster.leader().await?;
+    let before = resident_mib(cluster.process(leader))?;
+    let _workers = workers(cluster, SLOTS, Duration::ZERO);
+    let run = workload::submit(cluster, &project, "build").await?;
+    let (begin, end) = client::follow(&cluster.replicas, &run).await?;
+    let rate = tasks as f64 / (end - begin);
+    figures.say(&format!("{tasks} tasks in one run"), rate, "tasks/s", Some(Target::AtLeast(10_000.0)));
+    let grown = resident_mib(cluster.process(leader))? - before;
+    // What the process as a whole grew by, caches of the allocator and of the parser included.
+    figures.say("leader's growth a finished task", grown * 1_048_576.0 / tasks as f64, "bytes", None);
+    Ok(())
+}
+
+/// From a report sent to the next assignment received, at the worker.
+pub async fn chain(cluster: &Cluster, figures: &mut Figures, sync_ms: f64) -> Result<()> {
+    let project = workload::chain(cluster, CHAIN)?;
+    let config = Config { name: format!("noop-{}", uuid::Uuid::now_v7()), slots: 1, pause: Duration::ZERO };
+    let worker = Noop::start(&cluster.replicas, config);
+    let mut hops = Samples::default();
+    for _ in 0..CHAINS {
+        let run = workload::submit(cluster, &project, "run").await?;
+        client::follow(&cluster.replicas, &run).await?;
+        // The first assignment of a run follows the end of the run before.
+        for hop in worker.take().hops.into_iter().rev().take(CHAIN - 1) {
+            hops.push(hop);
+        }
+    }
+    let p50 = hops.p50_ms();
+    let what = format!("one hop of a {CHAIN}-task chain");
+    figures.say(&format!("{what}, p50 of {}", hops.len()), p50, "ms", Some(Target::AtMost(sync_ms + 1.0)));
+    figures.say(&format!("{what}, p99"), hops.p99_ms(), "ms", Some(Target::AtMost(5.0 * p50)));
+    Ok(())
+}
+
+/// From the call to the first new assignment by the next leader.
+pub async fn hand_over(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+    let load = Load::start(cluster).await?;
+    let mut samples = Samples::default();
+    for _ in 0..HAND_OVERS {
+        let began = Instant::now();
+        client::transfer(&cluster.replicas).await?;
+        let handed = Instant::now();
+        samples.push(load.assignment_after(handed).await? - began);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    figures.say("planned hand-over to the first new assignment, p50", samples.p50_ms(), "ms", Some(Target::AtMost(50.0)));
+    figures.say("planned hand-over to the first new assignment, p99", samples.p99_ms(), "ms", None);
+    load.stop(cluster).await
+}
+
+/// From the loss of one of two workers to the first of its tasks elsewhere, of which the survivor has free slots for all.
+pub async fn worker_loss(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+    let project = workload::wide(cluster, 64)?;
+    let config = |slots, pause| Config { name: format!("noop-{}", uuid::Uuid::now_v7()), slots, pause };
+    let doomed = Noop::start(&cluster.replicas, config(64, PATIENCE));
+    let run = workload::submit(cluster, &project, "run").await?;
+    let deadline = Instant::now() + PATIENCE;
+    while doomed.first_after(deadline - PATIENCE).is_none() {
+        anyhow::ensure!(Instant::now() < deadline, "the worker got no task");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let survivor = Noop::start(&cluster.replicas, config(64, Duration::ZERO));
+    drop(doomed);
+    let lost = Instant::now();
+    client::follow(&cluster.replicas, &run).await?;
+    let again = survivor.first_after(lost).context("the tasks ran elsewhere")?;
+    let limit = (LEASE + Duration::from_secs(1)).as_secs_f64() * 1_000.0;
+    let took = (again - lost).as_secs_f64() * 1_000.0;
+    figures.say("loss of a worker to its tasks elsewhere", took, "ms", Some(Target::AtMost(limit)));
+    Ok(())
+}
+
+/// From `kill -9` of the leader to the first new assignment by the next.
+pub async fn kills(cluster: &mut Cluster, figures: &mut Figures, kills: usize) -> Result<()> {
+    let mut samples = Samples::default();
+    let mut load = Load::start(cluster).await?;
+    for _ in 0..kills {
+        let leader = cluster.leader().await?;
+        let killed = cluster.kill(leader)?;
+        samples.push(load.assignment_after(killed).await? - killed);
+        cluster.restart(leader).await?;
+        load.renew(cluster).await?;
+    }
+    let what = "kill -9 of the leader to the first new assignment";
+    figures.say(&format!("{what}, p50 of {}", samples.len()), samples.p50_ms(), "ms", Some(Target::AtMost(600.0)));
+    figures.say(&format!("{what}, p99"), samples.p99_ms(), "ms", Some(Target::AtMost(1_000.0)));
+    load.stop(cluster).await
+}
+
+/// Runs of short tasks, one after another, so that there is always something to assign.
+struct Load {
+    workers: Vec<Noop>,
+    run: String,
+    project: std::path::PathBuf,
+    since: Instant,
+}
+
+impl Load {
+    const TASKS: usize = 10_000;
+    const PAUSE: Duration = Duration::from_millis(10);
+    /// Before the tasks of a run are used up: 16 slots do 1,600 tasks a second at most.
+    const RENEW_AFTER: Duration = Duration::from_secs(4);
+
+    async fn start(cluster: &Cluster) -> Result<Self> {
+        let project = workload::wide(cluster, Self::TASKS)?;
+        let workers = workers(cluster, 4, Self::PAUSE);
+        let run = workload::submit(cluster, &project, "run").await?;
+        let load = Self { workers, run, project, since: Instant::now() };
+        load.assignment_after(load.since).await?;
+        Ok(load)
+    }
+
+    async fn renew(&mut self, cluster: &Cluster) -> Result<()> {
+        if self.since.elapsed() > Self::RENEW_AFTER {
+            let old = std::mem::replace(&mut self.run, workload::submit(cluster, &self.project, "run").await?);
+            // It may have finished by now.
+            let _ = client::cancel(&cluster.replicas, &old).await;
+            self.since = Instant::now();
+            for worker in &self.workers {
+                worker.take();
+            }
+        }
+        Ok(())
+    }
+
+    async fn assignment_after(&self, moment: Instant) -> Result<Instant> {
+        let deadline = moment + PATIENCE;
+        loop {
+            if let Some(at) = self.workers.iter().filter_map(|worker| worker.first_after(moment)).min() {
+                return Ok(at);
+            }
+            if Instant::now() > deadline {
+                bail!("no task was assigned within {PATIENCE:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn stop(self, cluster: &Cluster) -> Result<()> {
+        // It may have finished by now.
+        let _ = client::cancel(&cluster.replicas, &self.run).await;
+        Ok(())
+    }
+}
+
+/// Seconds of processor time that a process used so far.
+fn cpu(process: u32) -> Result<f64> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let after_name = text.rsplit_once(')').context("stat has a name")?.1;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    Ok((ticks(11) + ticks(12)) / TICKS_A_SECOND)
+}
+
+fn resident_mib(process: u32) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("status has VmRSS")?;
+    let kib: f64 = line.split_whitespace().next().context("a number")?.parse()?;
+    Ok(kib / 1024.0)
+}
