@@ -10,7 +10,8 @@ use proto::v1::watch_run_response::Event;
 /// As one replica sees it.
 pub async fn status(replicas: &Replicas, address: &str) -> Result<v1::GetStatusResponse> {
     let mut client = ClusterServiceClient::new(replicas.channel(address)?);
-    let answer = tokio::time::timeout(std::time::Duration::from_millis(500), client.get_status(v1::GetStatusRequest {}));
+    let answer =
+        tokio::time::timeout(std::time::Duration::from_millis(500), client.get_status(v1::GetStatusRequest {}));
     Ok(answer.await??.into_inner())
 }
 

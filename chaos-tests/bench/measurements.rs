@@ -21,7 +21,8 @@ const LEASE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn workers(cluster: &Cluster, slots: u32, pause: Duration) -> Vec<Noop> {
-    let named = (0..WORKERS).map(|index| Config { name: format!("noop-{}-{index}", uuid::Uuid::now_v7()), slots, pause });
+    let named =
+        (0..WORKERS).map(|index| Config { name: format!("noop-{}-{index}", uuid::Uuid::now_v7()), slots, pause });
     named.map(|config| Noop::start(&cluster.replicas, config)).collect()
 }
 
@@ -96,7 +97,12 @@ pub async fn hand_over(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
         samples.push(load.assignment_after(handed).await? - began);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    figures.say("planned hand-over to the first new assignment, p50", samples.p50_ms(), "ms", Some(Target::AtMost(50.0)));
+    figures.say(
+        "planned hand-over to the first new assignment, p50",
+        samples.p50_ms(),
+        "ms",
+        Some(Target::AtMost(50.0)),
+    );
     figures.say("planned hand-over to the first new assignment, p99", samples.p99_ms(), "ms", None);
     load.stop(cluster).await
 }

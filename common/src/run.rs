@@ -166,3 +166,18 @@ impl From<&Target> for RunTarget {
         }
     }
 }
+
+impl From<RunTarget> for Target {
+    /// A target without what only those know who have the credentials.
+    fn from(target: RunTarget) -> Self {
+        Self {
+            profile_name: target.profile,
+            name: target.name,
+            adapter_type: target.adapter_type,
+            database: target.database,
+            schema: target.schema,
+            threads: target.threads,
+            extra: crate::JsonMap::new(),
+        }
+    }
+}

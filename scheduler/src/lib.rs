@@ -9,6 +9,7 @@
 //! Invariants: nothing in `state/` or `leader/` awaits, blocks, reads a clock or a random number, or touches a file; nothing is
 //! answered before its entry is on disk.
 
+pub mod api;
 pub mod entry;
 pub mod leader;
 pub mod local;

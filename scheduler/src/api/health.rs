@@ -16,7 +16,9 @@ pub const LIVENESS: &str = "liveness";
 pub const READINESS: &str = "readiness";
 
 /// What kubelets and load balancers ask. The unnamed service is readiness.
-pub async fn service(handle: &Handle) -> impl tonic::codegen::Service<
+pub async fn service(
+    handle: &Handle,
+) -> impl tonic::codegen::Service<
     tonic::codegen::http::Request<tonic::body::Body>,
     Response = tonic::codegen::http::Response<tonic::body::Body>,
     Error = std::convert::Infallible,

@@ -69,7 +69,11 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::InvalidPath(_) => (Code::InvalidArgument, "INVALID_PATH"),
         Rejection::NameTooLong { .. } => (Code::InvalidArgument, "NAME_TOO_LONG"),
     };
-    Status::with_error_details(code, rejection.to_string(), ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new()))
+    Status::with_error_details(
+        code,
+        rejection.to_string(),
+        ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new()),
+    )
 }
 
 /// A field cannot be what was meant.
