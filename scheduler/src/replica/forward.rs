@@ -51,10 +51,13 @@ fn error_of(status: &Status) -> Error {
 }
 
 /// Asks again while there is no leader, or the one asked did nothing.
-pub(super) async fn with_leader<T>(
+pub(super) async fn with_leader<T, Asked>(
     shell: &Shell,
-    mut ask: impl AsyncFnMut(Option<Member>) -> Result<T, Error>,
-) -> Result<T, Error> {
+    mut ask: impl FnMut(Option<Member>) -> Asked,
+) -> Result<T, Error>
+where
+    Asked: Future<Output = Result<T, Error>>,
+{
     let deadline = Instant::now() + LEADER_TIMEOUT;
     let mut leader = shell.leader();
     loop {

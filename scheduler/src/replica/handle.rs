@@ -58,9 +58,14 @@ impl Handle {
     pub async fn forward(&self, proposal: impl Into<Proposal>) -> Result<Reply, Error> {
         let proposal = proposal.into();
         self.shell.raft()?;
-        let asked = forward::with_leader(&self.shell, async |leader| match leader {
-            None => self.propose_here(proposal.clone()).await,
-            Some(leader) => forward::propose(&self.shell, &leader, &proposal).await,
+        let asked = forward::with_leader(&self.shell, |leader| {
+            let (handle, proposal) = (self.clone(), proposal.clone());
+            async move {
+                match leader {
+                    None => handle.propose_here(proposal).await,
+                    Some(leader) => forward::propose(&handle.shell, &leader, &proposal).await,
+                }
+            }
         });
         let (index, reply) = asked.await?;
         // The command is committed; a replica that stops before it has applied it cannot say more.
@@ -72,12 +77,17 @@ impl Handle {
     pub async fn read<T>(&self, consistency: Consistency, question: impl FnOnce(&State) -> T) -> Result<T, Error> {
         let raft = self.shell.raft()?;
         if consistency == Consistency::Linearizable {
-            let asked = forward::with_leader(&self.shell, async |leader| match leader {
-                None => {
-                    let read = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
-                    read.map(|(read, _)| read.index()).map_err(|_| self.shell.not_leader())
+            let asked = forward::with_leader(&self.shell, |leader| {
+                let (shell, raft) = (self.shell.clone(), raft.clone());
+                async move {
+                    match leader {
+                        None => {
+                            let read = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
+                            read.map(|(read, _)| read.index()).map_err(|_| shell.not_leader())
+                        }
+                        Some(leader) => forward::read_index(&shell, &leader).await,
+                    }
                 }
-                Some(leader) => forward::read_index(&self.shell, &leader).await,
             });
             self.applied(asked.await?).await?;
         }
