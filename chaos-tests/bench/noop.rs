@@ -99,9 +99,7 @@ impl Session {
     async fn attend(&self, address: &str) -> Option<String> {
         let channel = self.replicas.channel(address).ok()?;
         let (outbox, messages) = mpsc::unbounded_channel();
-        let description = WorkerDescription::default();
-        let requests = UnboundedReceiverStream::new(messages)
-            .map(move |message| proto::session::request(message, &description, ""));
+        let requests = UnboundedReceiverStream::new(messages).map(|message| proto::session::request(message, ""));
         let held: Vec<(Assignment, bool)> = self.held().values().cloned().collect();
         // The receiver lives as long as the call below.
         let _ = outbox.send(WorkerMessage::Hello {
