@@ -125,7 +125,11 @@ def duckdb_relations() -> dict:
     path = os.environ["CONFORMANCE_DUCKDB"]
     if not os.path.exists(path):
         return {}
-    connection = duckdb.connect(path, read_only=True)
+    try:
+        connection = duckdb.connect(path, read_only=True)
+    except duckdb.ConnectionException:
+        # dbt, in this same process, has not closed the connection of an on-run-end hook.
+        connection = duckdb.connect(path)
     try:
         names = connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"

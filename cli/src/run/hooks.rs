@@ -113,11 +113,16 @@ fn names_at_end(manifest: &Manifest, outcomes: &Outcomes) -> JsonMap {
     let mut results = Vec::new();
     let mut schemas = BTreeSet::new();
     for outcome in &outcomes.all {
+        let mut entry = artifacts::run_result(&NodeOutcome { node: &outcome.node, result: &outcome.result });
+        if let Some(exposure) = manifest.exposures.get(&outcome.node) {
+            entry["node"] = Json::Object(artifacts::exposure(exposure, 0.0));
+            results.push(entry);
+            continue;
+        }
         let Some(node) = manifest.nodes.get(&outcome.node) else { continue };
         if node.resource_type == ResourceType::Operation {
             continue;
         }
-        let mut entry = artifacts::run_result(&NodeOutcome { node: &outcome.node, result: &outcome.result });
         entry["node"] = Json::Object(artifacts::node(node, 0.0));
         results.push(entry);
         let is_relation = node.relation_name.is_some() && node.config.materialized != Materialization::Ephemeral;

@@ -13,6 +13,7 @@ use crate::context::error::Places;
 use crate::context::generic_test;
 use crate::context::parsing::error_of;
 use crate::context::rendering::{Mode, Rendering, raise};
+use crate::context::run_result;
 use crate::jinja::error::Error as JinjaError;
 use crate::jinja::value::{Args, Value};
 use crate::jinja::{Interpreter, Resolver, Template};
@@ -46,11 +47,12 @@ impl<'c> Session<'c> {
         Ok(CompiledNode { compiled_code, extra_ctes, relation_name: self.relation_name() })
     }
 
-    /// Lets templates see further names.
+    /// Lets templates see further names. `results` become the objects that `on-run-end` expects.
     pub fn define(&self, names: &JsonMap) {
         let mut extra = self.context.extra.borrow_mut();
         for (name, value) in names {
-            extra.insert(name.as_str().into(), Value::from(value));
+            let value = if name == "results" { run_result::list(value) } else { Value::from(value) };
+            extra.insert(name.as_str().into(), value);
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) mod references;
 pub(crate) mod relation;
 pub(crate) mod rendering;
 pub(crate) mod results;
+pub(crate) mod run_result;
 pub(crate) mod time;
 pub(crate) mod variables;
 pub mod yaml;
