@@ -14,8 +14,8 @@ use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
 use scheduler::State;
 use scheduler::raft::log::{LogStore, decode_entry, encode_entry};
-use scheduler::raft::machine::{Core, Machine};
-use scheduler::raft::{Data, Entry, LeaderId, LogId, Membership, Payload, Types, Vote};
+use scheduler::raft::machine::{Core, Machine, decode_snapshot, encode_snapshot};
+use scheduler::raft::{Data, Entry, LeaderId, LogId, Membership, Payload, SnapshotMeta, StoredMembership, Types, Vote};
 use scheduler::replica::Member;
 use scheduler::store::{Error, SyncData};
 
@@ -283,6 +283,27 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+#[test]
+fn golden_bytes_of_a_snapshot() {
+    let members = std::collections::BTreeMap::from([(1, Member::default())]);
+    let membership = Membership::new(vec![std::collections::BTreeSet::from([1])], members).unwrap();
+    let last_membership = StoredMembership::new(Some(log_id(2, 5)), membership);
+    let meta = SnapshotMeta { last_log_id: Some(log_id(2, 7)), last_membership };
+    let bytes = encode_snapshot(&meta, &State::default());
+    let state = State::default().to_bytes();
+    assert_eq!(
+        hex(&bytes[..bytes.len() - state.len() - 12]),
+        SNAPSHOT,
+        "the state behind it has golden bytes of its own"
+    );
+    let (found, _) = decode_snapshot(&bytes).unwrap();
+    assert_eq!(found, meta);
+    let mut damaged = bytes.clone();
+    damaged[20] ^= 1;
+    assert!(decode_snapshot(&damaged).is_err());
+    assert!(decode_snapshot(&bytes[..bytes.len() - 1]).is_err());
+}
+
 /// What was written once is read forever: these bytes never change.
 #[test]
 fn golden_bytes() {
@@ -305,3 +326,4 @@ fn golden_bytes() {
 const BLANK: &str = "010000000000000006b12d1c520000000000000002000000000000000100";
 const COMMAND: &str = "0100000000000000061ea1127e0000000000000002000000000000000101636f6d6d616e64";
 const MEMBERSHIP: &str = "0100000000000000068a4f5cfd0000000000000002000000000000000102010201020301010272310468313a310002020272320468323a310003030272330468333a3101";
+const SNAPSHOT: &str = "0100000040d27ec0e601190100000000000000020000000000000001000000000000000701190100000000000000020000000000000001000000000000000509010101010100000000";

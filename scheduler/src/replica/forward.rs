@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
+use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
@@ -50,35 +51,45 @@ fn error_of(status: &Status) -> Error {
     }
 }
 
-/// Asks again while there is no leader, or the one asked did nothing.
-pub(super) async fn with_leader<T, Asked>(
-    shell: &Shell,
-    mut ask: impl FnMut(Option<Member>) -> Asked,
-) -> Result<T, Error>
-where
-    Asked: Future<Output = Result<T, Error>>,
-{
-    let deadline = Instant::now() + LEADER_TIMEOUT;
-    let mut leader = shell.leader();
-    loop {
-        let current = leader.borrow_and_update().clone();
-        let error = match current {
-            Some(current) => {
-                let is_own = shell.identity().is_some_and(|identity| identity.replica == current.id);
-                match ask((!is_own).then_some(current)).await {
-                    Err(error @ (Error::NotLeader { .. } | Error::Unavailable { .. })) => error,
-                    decided => return decided,
-                }
-            }
-            None => shell.not_leader(),
+/// Tries one after another while there is no leader, or the one asked did nothing.
+pub(super) struct Attempts<'a> {
+    shell: &'a Shell,
+    leader: Receiver<Option<Member>>,
+    deadline: Instant,
+}
+
+/// Who decides now.
+pub(super) enum Decider {
+    Here,
+    Other(Member),
+}
+
+impl<'a> Attempts<'a> {
+    pub fn new(shell: &'a Shell) -> Self {
+        Self { shell, leader: shell.leader(), deadline: Instant::now() + LEADER_TIMEOUT }
+    }
+
+    pub fn decider(&mut self) -> Result<Decider, Error> {
+        let Some(leader) = self.leader.borrow_and_update().clone() else { return Err(self.shell.not_leader()) };
+        let is_own = self.shell.identity().is_some_and(|identity| identity.replica == leader.id);
+        Ok(if is_own { Decider::Here } else { Decider::Other(leader) })
+    }
+
+    /// Waits until it is worth asking again; gives a decided outcome back.
+    pub async fn settle<T>(&mut self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        let error = match outcome {
+            Ok(decided) => return Ok(Some(decided)),
+            Err(error @ (Error::NotLeader { .. } | Error::Unavailable { .. })) => error,
+            Err(error) => return Err(error),
         };
-        if Instant::now() >= deadline {
+        if Instant::now() >= self.deadline {
             return Err(error);
         }
         // A change of the leader is worth asking at once.
-        let _ = tokio::time::timeout(RETRY_WAIT, leader.changed()).await;
-        if let Some(failure) = &*shell.core.failure().borrow() {
-            return Err(failure.clone());
+        let _ = tokio::time::timeout(RETRY_WAIT, self.leader.changed()).await;
+        match &*self.shell.core.failure().borrow() {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(None),
         }
     }
 }

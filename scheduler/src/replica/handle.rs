@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::RunId;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::watch::Receiver;
 
 use super::core::Answer;
+use super::forward::{Attempts, Decider};
 use super::shell::Shell;
 use super::{Config, Error, Member, Session, Status, forward, membership, status, watch};
 use crate::leader::Proposal;
@@ -58,16 +59,17 @@ impl Handle {
     pub async fn forward(&self, proposal: impl Into<Proposal>) -> Result<Reply, Error> {
         let proposal = proposal.into();
         self.shell.raft()?;
-        let asked = forward::with_leader(&self.shell, |leader| {
-            let (handle, proposal) = (self.clone(), proposal.clone());
-            async move {
-                match leader {
-                    None => handle.propose_here(proposal).await,
-                    Some(leader) => forward::propose(&handle.shell, &leader, &proposal).await,
-                }
+        let mut attempts = Attempts::new(&self.shell);
+        let (index, reply) = loop {
+            let outcome = match attempts.decider() {
+                Ok(Decider::Here) => self.propose_here(proposal.clone()).await,
+                Ok(Decider::Other(leader)) => forward::propose(&self.shell, &leader, &proposal).await,
+                Err(error) => Err(error),
+            };
+            if let Some(decided) = attempts.settle(outcome).await? {
+                break decided;
             }
-        });
-        let (index, reply) = asked.await?;
+        };
         // The command is committed; a replica that stops before it has applied it cannot say more.
         self.applied(index).await.map_err(|_| Error::Unknown { reason: "this replica stopped" })?;
         Ok(reply)
@@ -75,23 +77,28 @@ impl Handle {
 
     /// Asks the state. The question is asked under a lock: it should copy what it needs and return.
     pub async fn read<T>(&self, consistency: Consistency, question: impl FnOnce(&State) -> T) -> Result<T, Error> {
-        let raft = self.shell.raft()?;
+        self.shell.raft()?;
         if consistency == Consistency::Linearizable {
-            let asked = forward::with_leader(&self.shell, |leader| {
-                let (shell, raft) = (self.shell.clone(), raft.clone());
-                async move {
-                    match leader {
-                        None => {
-                            let read = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
-                            read.map(|(read, _)| read.index()).map_err(|_| shell.not_leader())
-                        }
-                        Some(leader) => forward::read_index(&shell, &leader).await,
-                    }
+            let mut attempts = Attempts::new(&self.shell);
+            let index = loop {
+                let outcome = match attempts.decider() {
+                    Ok(Decider::Here) => self.read_index_here().await,
+                    Ok(Decider::Other(leader)) => forward::read_index(&self.shell, &leader).await,
+                    Err(error) => Err(error),
+                };
+                if let Some(decided) = attempts.settle(outcome).await? {
+                    break decided;
                 }
-            });
-            self.applied(asked.await?).await?;
+            };
+            self.applied(index).await?;
         }
         Ok(self.shell.core.read(question))
+    }
+
+    /// What must be applied to see everything that was acknowledged so far. Only the leader knows.
+    pub(super) async fn read_index_here(&self) -> Result<u64, Error> {
+        let read = self.shell.raft()?.get_read_log_id(ReadPolicy::ReadIndex).await;
+        read.map(|(read, _)| read.index()).map_err(|_| self.shell.not_leader())
     }
 
     /// Waits until this replica has applied an entry.
@@ -111,9 +118,17 @@ impl Handle {
     }
 
     /// The run's journal after `sequence`, and then on as it grows; ends after the run's last event. Any replica will do, and
-    /// a stream continued at another has no gap and no repeat.
+    /// a stream continued at another has no gap and no repeat. Of a run that is not known here it is asked first whether this
+    /// replica is only behind.
     pub fn watch(&self, run: RunId, after: u64) -> BoxStream<'static, Result<Recorded, Error>> {
-        watch::events(self.shell.core.clone(), run, after).boxed()
+        let handle = self.clone();
+        let events = async move {
+            if handle.shell.core.read(|state| state.run(&run).is_none()) {
+                handle.read(Consistency::Linearizable, |_| ()).await?;
+            }
+            Ok::<_, Error>(watch::events(handle.shell.core.clone(), run, after))
+        };
+        futures::stream::once(events).try_flatten().boxed()
     }
 
     /// Who leads, as far as this replica knows.

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use openraft::ReadPolicy;
 use proto::v1;
 use proto::v1::install_snapshot_request::Message;
 use proto::v1::raft_service_server::{RaftService, RaftServiceServer};
@@ -204,10 +203,8 @@ impl RaftService for Service {
 
     async fn read_index(&self, request: Request<v1::ReadIndexRequest>) -> Answer<v1::ReadIndexResponse> {
         check_cluster(&self.shell, &request.into_inner().cluster_id)?;
-        let raft = self.shell.raft().map_err(|error| status_of(&error))?;
-        let (read, _) =
-            raft.get_read_log_id(ReadPolicy::ReadIndex).await.map_err(|_| status_of(&self.shell.not_leader()))?;
-        Ok(Response::new(v1::ReadIndexResponse { index: read.index() }))
+        let index = self.handle.read_index_here().await.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::ReadIndexResponse { index }))
     }
 
     async fn forward(&self, request: Request<v1::ForwardRequest>) -> Answer<v1::ForwardResponse> {
