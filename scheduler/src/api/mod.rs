@@ -22,8 +22,8 @@ use std::time::Duration;
 use proto::v1::cluster_service_server::ClusterServiceServer;
 use proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::replica::{Handle, raft_service};
 
@@ -61,8 +61,9 @@ pub async fn serve(
     let limit = config.message_bytes_max;
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
+    // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
-        .tcp_nodelay(true)
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(config.keepalive))
         .http2_keepalive_timeout(Some(config.keepalive))
@@ -71,6 +72,6 @@ pub async fn serve(
         .add_service(raft_service(&handle))
         .add_service(workers.max_decoding_message_size(limit))
         .add_service(cluster.max_decoding_message_size(limit))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .serve_with_incoming_shutdown(incoming, stop)
         .await
 }
