@@ -91,10 +91,6 @@ impl Cluster {
         bail!("nobody leads")
     }
 
-    pub fn address(&self, index: usize) -> &str {
-        &self.addresses[index]
-    }
-
     pub fn servers(&self) -> String {
         self.addresses.join(",")
     }

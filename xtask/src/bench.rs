@@ -2,6 +2,7 @@
 //!
 //! Invariant: a ratio is only ever taken between figures of one run, and the load of the machine stands next to them.
 
+mod cluster;
 mod day;
 mod engine;
 mod floor;
@@ -20,12 +21,14 @@ use crate::duckdb;
 use crate::run::{cargo, root, run, target};
 use engine::Engine;
 use project::Project;
-use report::Report;
+use report::{Report, Section};
 
 #[derive(Subcommand)]
 pub enum Bench {
     /// Parsing and running dbt projects: Kontiki, dbt-core, dbt 2.0 and the warehouses' floor
     Dbt(Dbt),
+    /// Three replicas and workers that do nothing: throughput, hops, failover
+    Cluster(cluster::Cluster),
 }
 
 #[derive(Args)]
@@ -53,8 +56,10 @@ pub struct Dbt {
 }
 
 pub fn bench(bench: &Bench) -> Result<()> {
-    let Bench::Dbt(dbt) = bench;
-    dbt.run()
+    match bench {
+        Bench::Dbt(dbt) => dbt.run(),
+        Bench::Cluster(cluster) => cluster.run(),
+    }
 }
 
 /// What every part needs.
@@ -97,7 +102,7 @@ impl Dbt {
         }
         report.note(format!("load after: {}", measure::load()));
         if !self.dry_run {
-            report.write(&root().join("docs/benchmarks.md"))?;
+            report.write(&root().join("docs/benchmarks.md"), &Section::Dbt)?;
         }
         Ok(())
     }

@@ -5,8 +5,21 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-const BEGIN: &str = "<!-- figures: begin -->";
-const END: &str = "<!-- figures: end -->";
+/// Where a document keeps the figures of one benchmark.
+pub enum Section {
+    Dbt,
+    Cluster,
+}
+
+impl Section {
+    /// What stands before and after them.
+    fn markers(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Dbt => ("<!-- figures: begin -->", "<!-- figures: end -->"),
+            Self::Cluster => ("<!-- cluster figures: begin -->", "<!-- cluster figures: end -->"),
+        }
+    }
+}
 
 /// One line: what was measured, on which side, and how it stands to its target.
 struct Row {
@@ -96,10 +109,23 @@ impl Report {
         text
     }
 
-    /// Replaces what stands between the markers of a document.
-    pub fn write(&self, document: &Path) -> Result<()> {
+    /// A figure that another program took and judged.
+    pub fn judged(&mut self, what: &str, figure: String, target: Option<&str>, met: Option<bool>) {
+        self.push(Row {
+            what: what.to_owned(),
+            side: "Kontiki".to_owned(),
+            figure,
+            ratio: String::new(),
+            target: target.unwrap_or_default().to_owned(),
+            met,
+        });
+    }
+
+    /// Replaces what stands between the section's markers in a document.
+    pub fn write(&self, document: &Path, section: &Section) -> Result<()> {
         let text = std::fs::read_to_string(document).with_context(|| format!("cannot read {}", document.display()))?;
-        std::fs::write(document, between(&text, &self.markdown()).context("the document lacks its markers")?)?;
+        let text = between(&text, &self.markdown(), section).context("the document lacks its markers")?;
+        std::fs::write(document, text)?;
         Ok(())
     }
 }
@@ -117,10 +143,11 @@ fn verdict(met: Option<bool>) -> &'static str {
     }
 }
 
-fn between(text: &str, figures: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{figures}{END}{after}"))
+fn between(text: &str, figures: &str, section: &Section) -> Option<String> {
+    let (begin, end) = section.markers();
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n{figures}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -128,9 +155,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replaces_only_the_figures() {
-        let text = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");
-        assert_eq!(between(&text, "new\n"), Some(format!("above\n{BEGIN}\nnew\n{END}\nbelow\n")));
-        assert_eq!(between("no markers", "new"), None);
+    fn replaces_only_the_figures_of_its_section() {
+        let (begin, end) = Section::Cluster.markers();
+        let (other, other_end) = Section::Dbt.markers();
+        let text = |figures: &str| format!("{other}\nkept\n{other_end}\n{begin}\n{figures}{end}\nbelow\n");
+        assert_eq!(between(&text("old\n"), "new\n", &Section::Cluster), Some(text("new\n")));
+        assert_eq!(between("no markers", "new", &Section::Cluster), None);
     }
 }
