@@ -35,18 +35,11 @@ const COMPILE: &[ResourceType] = &[
     ResourceType::Doc,
     ResourceType::SqlOperation,
 ];
-const LIST: &[ResourceType] = &[
-    ResourceType::Model,
-    ResourceType::Snapshot,
-    ResourceType::Seed,
-    ResourceType::Test,
-    ResourceType::Source,
-    ResourceType::Exposure,
-    ResourceType::Metric,
-    ResourceType::SavedQuery,
-    ResourceType::SemanticModel,
-    ResourceType::UnitTest,
-];
+/// Everything but what stands last, analyses.
+const LIST: &[ResourceType] = match LIST_ALL.split_last() {
+    Some((_, others)) => others,
+    None => &[],
+};
 const LIST_ALL: &[ResourceType] = &[
     ResourceType::Model,
     ResourceType::Snapshot,

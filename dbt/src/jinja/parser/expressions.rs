@@ -94,20 +94,7 @@ impl<'a> Parser<'a> {
     }
 
     fn sum(&mut self) -> Parse<Expr> {
-        let start = self.span();
-        let mut left = self.concat()?;
-        let mut chain = Chain::default();
-        loop {
-            let op = match self.kind() {
-                Kind::Operator("+") => BinaryOp::Add,
-                Kind::Operator("-") => BinaryOp::Sub,
-                _ => return Ok(left),
-            };
-            self.skip();
-            self.link(&mut chain)?;
-            let right = self.concat()?;
-            left = Expr { span: self.since(start), kind: ExprKind::Binary(op, boxed(left), boxed(right)) };
-        }
+        self.operators(&[("+", BinaryOp::Add), ("-", BinaryOp::Sub)], Self::concat)
     }
 
     fn concat(&mut self) -> Parse<Expr> {
@@ -124,22 +111,22 @@ impl<'a> Parser<'a> {
     }
 
     fn product(&mut self) -> Parse<Expr> {
+        let operators = [("*", BinaryOp::Mul), ("/", BinaryOp::Div), ("//", BinaryOp::FloorDiv), ("%", BinaryOp::Mod)];
+        self.operators(&operators, Self::power)
+    }
+
+    /// Operands between operators of one level, grouped to the left.
+    fn operators(&mut self, level: &[(&str, BinaryOp)], operand: fn(&mut Self) -> Parse<Expr>) -> Parse<Expr> {
         let start = self.span();
-        let mut left = self.power()?;
+        let mut left = operand(self)?;
         let mut chain = Chain::default();
-        loop {
-            let op = match self.kind() {
-                Kind::Operator("*") => BinaryOp::Mul,
-                Kind::Operator("/") => BinaryOp::Div,
-                Kind::Operator("//") => BinaryOp::FloorDiv,
-                Kind::Operator("%") => BinaryOp::Mod,
-                _ => return Ok(left),
-            };
+        while let Some((_, op)) = level.iter().find(|(text, _)| self.at_operator(text)) {
             self.skip();
             self.link(&mut chain)?;
-            let right = self.power()?;
-            left = Expr { span: self.since(start), kind: ExprKind::Binary(op, boxed(left), boxed(right)) };
+            let right = operand(self)?;
+            left = Expr { span: self.since(start), kind: ExprKind::Binary(*op, boxed(left), boxed(right)) };
         }
+        Ok(left)
     }
 
     /// Unlike Python's, jinja2's power groups to the left and binds looser than a sign.
