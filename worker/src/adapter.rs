@@ -91,6 +91,11 @@ impl Adapter {
         self.connection.borrow_mut().rollback()
     }
 
+    /// Ends what the attempt held of the session.
+    pub(crate) fn release(&self) {
+        self.connection.borrow_mut().release();
+    }
+
     /// Runs clean-up whose failure changes nothing for the node; also after a cancellation.
     pub(crate) fn run_quietly(&self, statements: &[String]) {
         let mut connection = self.connection.borrow_mut();

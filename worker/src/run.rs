@@ -13,7 +13,7 @@ use common::{Manifest, NodeId, RunId};
 use dbt::compile::Compiler;
 
 use crate::execute::Folders;
-use crate::warehouse::{Connection, Error, Warehouse};
+use crate::warehouse::{Connection, Error, Warehouse, staging};
 
 /// Finds the runs that assignments name. On a laptop there is one; a cluster's worker fetches and parses bundles.
 pub trait Runs: Send + Sync {
@@ -65,6 +65,8 @@ struct Known {
     schemas: HashSet<(String, String)>,
     /// By schema, by name in lower case.
     relations: HashMap<(String, String), HashMap<String, Option<RelationType>>>,
+    /// Schemas with staging relations of attempts that live, or did when last looked at.
+    leftovers: HashSet<(String, String)>,
 }
 
 impl Run {
@@ -136,6 +138,11 @@ impl Run {
         let listed = self.known().relations.contains_key(&key);
         if !listed {
             let relations = connection.list_relations(&key.0, &key.1)?;
+            let has_staging =
+                relations.iter().any(|relation| relation.identifier.as_deref().is_some_and(staging::is_staging));
+            if has_staging {
+                self.collect_leftovers(connection, relation, true);
+            }
             let by_name = relations
                 .into_iter()
                 .filter_map(|relation| Some((relation.identifier?.to_lowercase(), relation.relation_type)))
@@ -151,6 +158,20 @@ impl Run {
         let identifier = relation.identifier.as_deref().unwrap_or_default().to_lowercase();
         if let Some(names) = self.known().relations.get_mut(&schema_of(relation)) {
             names.insert(identifier, Some(kind));
+        }
+    }
+
+    /// Drops staging relations that nobody builds any more from the schema of `relation`, where some were seen or `look` says so.
+    pub(crate) fn collect_leftovers(&self, connection: &mut dyn Connection, relation: &Relation, look: bool) {
+        let key = schema_of(relation);
+        if !look && !self.known().leftovers.contains(&key) {
+            return;
+        }
+        let is_clean = connection.collect_staging(&key.0, &key.1).is_ok_and(|collected| collected.left == 0);
+        if is_clean {
+            self.known().leftovers.remove(&key);
+        } else {
+            self.known().leftovers.insert(key);
         }
     }
 

@@ -11,7 +11,8 @@ use common::table::{Column, Datum, Response};
 use common::target::{self, AdapterType};
 use common::task::FailureKind;
 use common::{Epoch, NodeId, RunId};
-use worker::warehouse::{self, Connection, Publication, Statement, Warehouse, staging};
+use worker::warehouse::staging::Builder;
+use worker::warehouse::{self, Collected, Connection, Publication, Statement, Warehouse, staging};
 
 fn profile(settings: serde_json::Value) -> target::Connection {
     let mut settings = settings.as_object().unwrap().clone();
@@ -25,6 +26,10 @@ fn open(path: &Path) -> Arc<dyn Warehouse> {
 
 fn memory() -> Box<dyn Connection> {
     warehouse::open(&profile(serde_json::json!({"path": ":memory:"})), "test").unwrap().connect().unwrap()
+}
+
+fn builder(epoch: u64) -> Builder {
+    Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(epoch) }
 }
 
 fn row(connection: &mut dyn Connection, sql: &str) -> Vec<Datum> {
@@ -323,7 +328,7 @@ fn publishes_once_and_remembers() {
     let mut connection = warehouse.connect().unwrap();
     let target = Relation::new("w", "main", "m");
     connection.execute("create view m as select 0 as a; create view over_m as select a from m").unwrap();
-    let built = target.clone().with_identifier(staging::name("m", Epoch(5)));
+    let built = target.clone().with_identifier(staging::name("m", builder(5)));
     connection.execute(&format!("create table {built} as select 1 as a")).unwrap();
     let swap = Statement::Swap { staging: built, target: target.clone() };
     let mut first = publication("model.p.m", 5, &target, vec![swap]);
@@ -446,7 +451,7 @@ fn readers_never_miss_a_relation_that_is_swapped() {
             })
             .collect();
         for epoch in 1..=20 {
-            let built = target.clone().with_identifier(staging::name("t", Epoch(epoch)));
+            let built = target.clone().with_identifier(staging::name("t", builder(epoch)));
             writer.execute(&format!("create table {built} as select {epoch} as a from range(10)")).unwrap();
             let swap = Statement::Swap { staging: built, target: target.clone() };
             writer.publish(&publication(&format!("model.p.t{epoch}"), epoch, &target, vec![swap])).unwrap();
@@ -460,16 +465,26 @@ fn readers_never_miss_a_relation_that_is_swapped() {
 }
 
 #[test]
-fn collects_what_dead_attempts_left() {
-    let mut connection = memory();
+fn collects_what_nobody_builds_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = open(&folder.path().join("w.duckdb"));
+    let (mut connection, mut other) = (warehouse.connect().unwrap(), warehouse.connect().unwrap());
+    let staging = |epoch: u64| Relation::new("w", "main", &staging::name("t", builder(epoch)));
+    let (table, view) = (staging(1).with_type(RelationType::Table), staging(2).with_type(RelationType::View));
     connection
-        .execute("create table t__kontiki_1 (a int); create view t__kontiki_2 as select 1; create table t__kontiki_x (a int); create table t (a int)")
+        .execute(&format!(
+            "create table {table} (a int); create view {view} as select 1; create table t__kontiki_x (a int)"
+        ))
         .unwrap();
-    let dropped = connection.collect_staging("memory", "main", &[Epoch(2)].into()).unwrap();
-    assert_eq!(dropped, [Relation::new("memory", "main", "t__kontiki_1").with_type(RelationType::Table)]);
+    other.hold(&view).unwrap();
+    let collected = connection.collect_staging("w", "main").unwrap();
+    assert_eq!(collected, Collected { dropped: vec![table], left: 1 });
+    drop(other);
+    let collected = connection.collect_staging("w", "main").unwrap();
+    assert_eq!(collected, Collected { dropped: vec![view], left: 0 });
     let left: Vec<_> =
-        connection.list_relations("memory", "main").unwrap().into_iter().filter_map(|r| r.identifier).collect();
-    assert_eq!(left, ["t", "t__kontiki_2", "t__kontiki_x"]);
+        connection.list_relations("w", "main").unwrap().into_iter().filter_map(|r| r.identifier).collect();
+    assert_eq!(left, ["t__kontiki_x"]);
 }
 
 #[test]

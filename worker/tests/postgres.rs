@@ -11,7 +11,8 @@ use common::target::{self, AdapterType};
 use common::task::FailureKind;
 use common::{Epoch, NodeId, RunId};
 use testing::Postgres;
-use worker::warehouse::{self, Connection, Publication, Statement, Warehouse, staging};
+use worker::warehouse::staging::Builder;
+use worker::warehouse::{self, Collected, Connection, Publication, Statement, Warehouse, staging};
 
 struct World {
     server: Arc<Postgres>,
@@ -47,7 +48,9 @@ impl World {
     /// Builds a staging table and the swap that puts it in place.
     fn built(&self, connection: &mut dyn Connection, name: &str, epoch: u64, sql: &str) -> Publication {
         let target = self.relation(name);
-        let built = target.clone().with_identifier(staging::name(name, Epoch(epoch)));
+        let built = target
+            .clone()
+            .with_identifier(staging::name(name, Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(epoch) }));
         let response = connection.execute(&format!("create table {built} as {sql}")).unwrap();
         let swap = Statement::Swap { staging: built, target: target.clone() };
         let mut publication = publication(&format!("model.p.{name}.{epoch}"), epoch, &target, vec![swap]);
@@ -370,7 +373,7 @@ fn swaps_under_views_and_keeps_what_they_had() {
     // A column changes its type, and a materialized view is in the way.
     let wide = world.built(&mut *connection, "t", 1, "select 10::bigint as a, 'y'::text as b, 1 as c");
     // The grants of a table are its model's to give, as in dbt; the owner of a view over it needs one.
-    connection.execute("grant select on t__kontiki_1 to boss").unwrap();
+    connection.execute("grant select on t__kontiki_00000000_1 to boss").unwrap();
     assert_eq!(connection.publish(&wide).unwrap().message, "SELECT 1");
     for relation in ["t", "v1", "v2", "mv"] {
         assert_eq!(row(&mut *connection, &format!("select a from {relation}")), [Datum::Int(10)], "{relation}");
@@ -378,7 +381,7 @@ fn swaps_under_views_and_keeps_what_they_had() {
     // The same columns: views are replaced in place.
     connection.execute("drop materialized view mv").unwrap();
     let same = world.built(&mut *connection, "t", 2, "select 20::bigint as a, 'z'::text as b, 1 as c");
-    connection.execute("grant select on t__kontiki_2 to boss").unwrap();
+    connection.execute("grant select on t__kontiki_00000000_2 to boss").unwrap();
     connection.publish(&same).unwrap();
     assert_eq!(row(&mut *connection, "select a, b from v2"), [Datum::Int(20), text("z")]);
     assert_eq!(
@@ -416,7 +419,9 @@ fn changes_the_type_of_a_relation_under_its_dependents() {
     connection.publish(&publication("two", 2, &target, view(&target, "select 'text' as b, 3 as a"))).unwrap();
     assert_eq!(row(&mut *connection, "select a from over_m"), [Datum::Int(3)]);
     let table = world.built(&mut *connection, "m", 3, "select 4 as a, 'text'::text as b");
-    connection.execute("alter table m__kontiki_3 add constraint m__kontiki_3_pkey primary key (a)").unwrap();
+    connection
+        .execute("alter table m__kontiki_00000000_3 add constraint m__kontiki_00000000_3_pkey primary key (a)")
+        .unwrap();
     connection.publish(&table).unwrap();
     assert_eq!(row(&mut *connection, "select a from over_m"), [Datum::Int(4)]);
     let found = connection.get_relation(&world.database, "public", "m").unwrap().unwrap();
@@ -503,17 +508,66 @@ fn a_lost_connection_is_settled_by_the_log() {
 }
 
 #[test]
-fn collects_what_dead_attempts_left() {
+fn collects_what_nobody_builds_any_more() {
+    let world = world();
+    let mut builder = world.connect();
+    let mut collector = world.connect();
+    let staging = |epoch: u64| {
+        let name = staging::name("t", Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(epoch) });
+        world.relation(&name).with_type(RelationType::Table)
+    };
+    let names = |connection: &mut dyn Connection| {
+        let relations = connection.list_relations(&world.database, "public").unwrap();
+        relations.into_iter().filter_map(|relation| relation.identifier).collect::<Vec<_>>()
+    };
+    builder.execute(&format!("create table {} (a int); create table t__kontiki_x (a int)", staging(1))).unwrap();
+    builder.hold(&staging(2)).unwrap();
+    builder.execute(&format!("create table {} as select 1 as a", staging(2))).unwrap();
+    let collected = collector.collect_staging(&world.database, "public").unwrap();
+    assert_eq!(collected, Collected { dropped: vec![staging(1)], left: 1 });
+    // A builder that goes on to its next attempt leaves what it had to others.
+    builder.release();
+    builder.hold(&staging(3)).unwrap();
+    builder.execute(&format!("create view {} as select 1 as a", staging(3))).unwrap();
+    let collected = collector.collect_staging(&world.database, "public").unwrap();
+    assert_eq!(collected, Collected { dropped: vec![staging(2)], left: 1 });
+    // What a reader has open stays, and nobody waits for the reader.
+    drop(builder);
+    let mut reader = world.connect();
+    reader.begin().unwrap();
+    reader.query(&format!("select * from {}", staging(3))).unwrap();
+    await_sessions(&world, 2);
+    let collected = collector.collect_staging(&world.database, "public").unwrap();
+    assert_eq!(collected, Collected { dropped: Vec::new(), left: 1 });
+    reader.rollback().unwrap();
+    assert_eq!(collector.collect_staging(&world.database, "public").unwrap().dropped.len(), 1);
+    assert_eq!(names(&mut *collector), ["t__kontiki_x"]);
+}
+
+/// Waits until the server has noticed who is gone.
+fn await_sessions(world: &World, sessions: i64) {
+    let mut bare = world.server.client(&world.database);
+    let count = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+                 and backend_type = 'client backend'";
+    while bare.query_one(count, &[]).unwrap().get::<_, i64>(0) != sessions {}
+}
+
+#[test]
+fn an_attempt_does_not_outlive_its_session() {
     let world = world();
     let mut connection = world.connect();
-    connection
-        .execute(
-            "create table t__kontiki_1 (a int); create table t__kontiki_2 (a int); create table t__kontiki_x (a int)",
-        )
-        .unwrap();
-    let dropped = connection.collect_staging(&world.database, "public", &[Epoch(2)].into()).unwrap();
-    assert_eq!(dropped, [world.relation("t__kontiki_1").with_type(RelationType::Table)]);
-    assert_eq!(connection.list_relations(&world.database, "public").unwrap().len(), 2);
+    let [Datum::Int(backend)] = row(&mut *connection, "select pg_backend_pid()")[..] else { panic!("no pid") };
+    connection.hold(&world.relation("t__kontiki_00000000_1")).unwrap();
+    connection.execute("create temporary table rows_of_the_attempt as select 1 as a").unwrap();
+    let mut bare = world.server.client(&world.database);
+    bare.execute("select pg_terminate_backend($1)", &[&i32::try_from(backend).unwrap()]).unwrap();
+    // Not "there is no such table", which would be the user's error and final.
+    for _ in 0..3 {
+        let error = connection.execute("select * from rows_of_the_attempt").unwrap_err();
+        assert_eq!((error.kind, error.code), (FailureKind::Transient, Code::WarehouseUnavailable), "{}", error.message);
+    }
+    connection.release();
+    assert_eq!(row(&mut *connection, "select 1"), [Datum::Int(1)]);
 }
 
 #[test]

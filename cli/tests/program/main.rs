@@ -5,6 +5,7 @@ mod bad_input;
 mod console;
 mod crash;
 mod interrupt;
+mod leftovers;
 mod support;
 mod tidy;
 mod verbs;

@@ -209,6 +209,35 @@ impl Project {
     }
 }
 
+/// A PostgreSQL server with a database for one test.
+pub struct Postgres {
+    pub server: testing::Postgres,
+    pub database: String,
+}
+
+impl Postgres {
+    /// A server of its own: the test stops it, or counts what is on it.
+    pub fn start() -> Self {
+        let server = testing::Postgres::start_own(&[]);
+        let database = server.database();
+        Self { server, database }
+    }
+
+    pub fn client(&self) -> postgres::Client {
+        self.server.client(&self.database)
+    }
+
+    /// An output of `profiles.yml`, with one thread.
+    pub fn profile(&self) -> String {
+        let (host, port, user) = (self.server.host(), self.server.port(), self.server.user());
+        let database = &self.database;
+        format!(
+            "      type: postgres\n      host: {host}\n      port: {port}\n      user: {user}\n      password: ''\n      \
+             dbname: {database}\n      schema: main\n      threads: 1\n"
+        )
+    }
+}
+
 fn cell(datum: &Datum) -> String {
     match datum {
         Datum::Text(text) => text.clone(),

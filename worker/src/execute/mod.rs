@@ -33,6 +33,7 @@ use crate::adapter::Adapter;
 use crate::comment::Comment;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
+use crate::warehouse::staging;
 
 use group::Deferred;
 
@@ -183,6 +184,10 @@ impl<'a> Attempt<'a> {
     /// Whether an attempt may have come before this one, with a publication whose report was lost.
     fn follows_another(&self) -> bool {
         self.assignment.attempt.0 > 1
+    }
+
+    fn builder(&self) -> staging::Builder {
+        staging::Builder { run: self.assignment.run, epoch: self.assignment.epoch }
     }
 
     fn shared_adapter(&self) -> Rc<dyn dbt::adapter::Adapter> {

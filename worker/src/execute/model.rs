@@ -26,7 +26,7 @@ impl Attempt<'_> {
             sql: &sql,
             dialect: self.adapter.kind(),
             full_refresh: should_full_refresh(node, self.run.options.full_refresh),
-            epoch: self.assignment.epoch,
+            builder: self.builder(),
             columns: &[],
             held_grants: &[],
         };
@@ -112,8 +112,10 @@ impl Attempt<'_> {
         self.write_run(&run_sql)?;
         let published = self.publish(session, &plan, request.target, &self.node.config.post_hook, None);
         self.tidy(&plan, published.is_err());
+        let response = published?;
         self.run.built(request.target, RelationType::Table);
-        self.respond(published?);
+        self.collect(request.target);
+        self.respond(response);
         Ok(())
     }
 

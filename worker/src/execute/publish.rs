@@ -10,7 +10,7 @@ use super::group::Deferred;
 use super::{Attempt, Until, hook};
 use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
-use crate::warehouse::{Publication, Statement};
+use crate::warehouse::{Publication, Statement, staging};
 
 /// What an attempt finds in its node's place.
 pub(super) enum Approach {
@@ -79,12 +79,18 @@ impl Attempt<'_> {
         self.tidy(&plan, published.is_err());
         let response = published?;
         self.run.built(target, kind);
+        self.collect(target);
         self.respond(response);
         Ok(())
     }
 
     /// Runs what comes before the publication; `response` is what an earlier step answered.
     pub(super) fn stage(&self, plan: &Plan, mut response: Option<Response>) -> Result<Option<Response>> {
+        if !plan.staging.is_empty() {
+            let target = self.node.relation(self.run.manifest().quoting);
+            let name = staging::name(target.identifier.as_deref().unwrap_or_default(), self.builder());
+            self.adapter.connection()?.hold(&target.with_identifier(name))?;
+        }
         for statement in &plan.staging {
             let Statement::Sql { sql, main } = statement else {
                 unreachable!("staging holds plain statements only: swaps change what readers see");
@@ -140,12 +146,21 @@ impl Attempt<'_> {
         self.respond(response);
     }
 
+    /// Looks again after what others left in the schema, where there was something. That it cannot be dropped is not this node's
+    /// failure.
+    pub(super) fn collect(&self, target: &Relation) {
+        if let Ok(mut connection) = self.adapter.connection() {
+            self.run.collect_leftovers(connection.as_mut(), target, self.follows_another());
+        }
+    }
+
     /// Drops what the plan left on this connection and, after a failure, what it staged.
     pub(super) fn tidy(&self, plan: &Plan, failed: bool) {
         if failed {
             // A statement that failed may have left its transaction open, in which nothing can be dropped.
             drop(self.adapter.rollback());
             self.adapter.run_quietly(&plan.abandon);
+            self.adapter.release();
         }
         self.adapter.run_quietly(&plan.cleanup);
     }

@@ -30,7 +30,7 @@ impl Attempt<'_> {
             sql: "",
             dialect: self.adapter.kind(),
             full_refresh: should_full_refresh(node, self.run.options.full_refresh),
-            epoch: self.assignment.epoch,
+            builder: self.builder(),
             columns: &[],
             held_grants: &[],
         };
@@ -66,6 +66,7 @@ impl Attempt<'_> {
         self.tidy(&plan, published.is_err());
         let response = published.map_err(|failure| file.blame(failure))?;
         self.run.built(&target, RelationType::Table);
+        self.collect(&target);
         self.respond(response);
         self.run_outside(session, &node.config.post_hook)
     }

@@ -97,7 +97,7 @@ impl Attempt<'_> {
             sql,
             dialect: self.adapter.kind(),
             full_refresh: true,
-            epoch: self.assignment.epoch,
+            builder: self.builder(),
             columns: &[],
             held_grants: &[],
         };

@@ -4,9 +4,10 @@ use common::manifest::{Node, ResourceType};
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::{Relation, RelationType};
 use common::target::AdapterType;
-use common::{Epoch, NodeId};
+use common::{Epoch, NodeId, RunId};
 
 use super::Request;
+use crate::warehouse::staging::Builder;
 
 /// A node `x` of the given materialization, otherwise with defaults.
 pub fn node(materialized: &str) -> Node {
@@ -50,7 +51,7 @@ pub fn request<'a>(
         sql: "select 1 as id",
         dialect,
         full_refresh: false,
-        epoch: Epoch(7),
+        builder: Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(7) },
         columns: &[],
         held_grants: &[],
     }

@@ -34,10 +34,10 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use common::RelationType;
 use common::manifest::Node;
 use common::relation::Relation;
 use common::target::AdapterType;
-use common::{Epoch, RelationType};
 
 use crate::warehouse::staging;
 
@@ -58,8 +58,8 @@ pub struct Request<'a> {
     pub dialect: AdapterType,
     /// dbt's `should_full_refresh()`: the flag, unless the node's config decides.
     pub full_refresh: bool,
-    /// The attempt's; names of staging relations carry it.
-    pub epoch: Epoch,
+    /// Names of staging relations carry it.
+    pub builder: staging::Builder,
     /// Names of the query's columns, where `Shape::needs_columns` asked for them; empty otherwise.
     pub columns: &'a [String],
     /// Privileges that others hold on the existing relation, where it survives the publication: (privilege, grantee).
@@ -88,7 +88,7 @@ impl Request<'_> {
     }
 
     fn staging_name(&self) -> String {
-        staging::name(self.target.identifier.as_deref().unwrap_or_default(), self.epoch)
+        staging::name(self.target.identifier.as_deref().unwrap_or_default(), self.builder)
     }
 
     /// The target with the type of what stands there, which tells the warehouse what it replaces.

@@ -105,12 +105,12 @@ fn a_table_is_replaced_in_place_on_duckdb() {
 fn a_table_is_swapped_in_on_postgres() {
     let mut node = node("table");
     let swap = r#"
-        stage*: create table "db"."main"."x__kontiki_7"
+        stage*: create table "db"."main"."x__kontiki_00000000_7"
         as (
         select 1 as id
         )
-        publish: SWAP "db"."main"."x__kontiki_7" INTO "db"."main"."x" (KIND)
-        abandon: drop table if exists "db"."main"."x__kontiki_7""#;
+        publish: SWAP "db"."main"."x__kontiki_00000000_7" INTO "db"."main"."x" (KIND)
+        abandon: drop table if exists "db"."main"."x__kontiki_00000000_7""#;
     for found in [None, Some(RelationType::Table), Some(RelationType::View)] {
         let kind = found.map_or("absent", RelationType::as_str);
         check(&node, Postgres, found, &swap.replace("KIND", kind));
@@ -154,7 +154,7 @@ fn indexes_comments_and_grants_follow_the_table() {
     let shown = show(&build(&request).unwrap());
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[4].starts_with("stage: create unique index \""), "{shown}");
-    assert!(lines[4].ends_with("\" on \"db\".\"main\".\"x__kontiki_7\" using btree (id)"), "{shown}");
+    assert!(lines[4].ends_with("\" on \"db\".\"main\".\"x__kontiki_00000000_7\" using btree (id)"), "{shown}");
     assert_eq!(
         lines[6..9],
         [
@@ -228,16 +228,16 @@ fn an_incremental_model_begins_as_a_table() {
 }
 
 const STAGED: &str = r#"
-    stage: create temporary table "x__kontiki_7"
+    stage: create temporary table "x__kontiki_00000000_7"
     as (
     select 1 as id
     )"#;
 const INSERTED: &str = r#"
     publish*: insert into "db"."main"."x" ("id", "v") (
     select "id", "v"
-    from "x__kontiki_7"
+    from "x__kontiki_00000000_7"
     )
-    cleanup: drop table if exists "x__kontiki_7""#;
+    cleanup: drop table if exists "x__kontiki_00000000_7""#;
 
 fn incremental_node(strategy: Option<&str>, unique_key: &[&str], is_list: bool) -> Node {
     let mut node = node("incremental");
@@ -265,7 +265,7 @@ fn rows_with_the_same_key_are_replaced() {
         publish: delete from "db"."main"."x"
         where (id) in (
         select (id)
-        from "x__kontiki_7"
+        from "x__kontiki_00000000_7"
         )
         and v > 'a'"#;
     check(&single, Duckdb, Some(RelationType::Table), &format!("{STAGED}{duckdb}{INSERTED}"));
@@ -273,7 +273,7 @@ fn rows_with_the_same_key_are_replaced() {
         publish: delete from "db"."main"."x" as DBT_INTERNAL_DEST
         where (id) in (
         select distinct id
-        from "x__kontiki_7" as DBT_INTERNAL_SOURCE
+        from "x__kontiki_00000000_7" as DBT_INTERNAL_SOURCE
         )
         and v > 'a'"#;
     check(&single, Postgres, Some(RelationType::Table), &format!("{STAGED}{postgres}{INSERTED}"));
@@ -281,10 +281,10 @@ fn rows_with_the_same_key_are_replaced() {
     let many = incremental_node(Some("delete+insert"), &["id", "v"], true);
     let duckdb = r#"
         publish: delete from "db"."main"."x" as DBT_INCREMENTAL_TARGET
-        using "x__kontiki_7"
+        using "x__kontiki_00000000_7"
         where (
-        "x__kontiki_7".id = DBT_INCREMENTAL_TARGET.id
-        and "x__kontiki_7".v = DBT_INCREMENTAL_TARGET.v
+        "x__kontiki_00000000_7".id = DBT_INCREMENTAL_TARGET.id
+        and "x__kontiki_00000000_7".v = DBT_INCREMENTAL_TARGET.v
         )"#;
     check(&many, Duckdb, Some(RelationType::Table), &format!("{STAGED}{duckdb}{INSERTED}"));
 }
@@ -294,8 +294,8 @@ fn rows_are_merged() {
     let merge = |dialect, configure: &dyn Fn(&mut Node), body: &str| {
         let mut node = incremental_node(Some("merge"), &["id"], false);
         configure(&mut node);
-        let cleanup = "cleanup: drop table if exists \"x__kontiki_7\"";
-        let head = "publish*: merge into \"db\".\"main\".\"x\" as DBT_INTERNAL_DEST\nusing \"x__kontiki_7\" as \
+        let cleanup = "cleanup: drop table if exists \"x__kontiki_00000000_7\"";
+        let head = "publish*: merge into \"db\".\"main\".\"x\" as DBT_INTERNAL_DEST\nusing \"x__kontiki_00000000_7\" as \
                     DBT_INTERNAL_SOURCE";
         check(&node, dialect, Some(RelationType::Table), &format!("{STAGED}\n{head}\n{body}\n{cleanup}"));
     };
@@ -523,15 +523,15 @@ fn seeds_never_show_postgres_readers_an_empty_table() {
     };
     assert_eq!(
         plan(None),
-        "stage: create table \"db\".\"main\".\"x__kontiki_7\" (\"id\" integer)\npublish: SWAP \
-         \"db\".\"main\".\"x__kontiki_7\" INTO \"db\".\"main\".\"x\" (absent)\nabandon: drop table if exists \
-         \"db\".\"main\".\"x__kontiki_7\"\n"
+        "stage: create table \"db\".\"main\".\"x__kontiki_00000000_7\" (\"id\" integer)\npublish: SWAP \
+         \"db\".\"main\".\"x__kontiki_00000000_7\" INTO \"db\".\"main\".\"x\" (absent)\nabandon: drop table if exists \
+         \"db\".\"main\".\"x__kontiki_00000000_7\"\n"
     );
     assert_eq!(
         plan(Some(&found)),
-        "stage: create temporary table \"x__kontiki_7\" (like \"db\".\"main\".\"x\" including defaults)\npublish: delete \
+        "stage: create temporary table \"x__kontiki_00000000_7\" (like \"db\".\"main\".\"x\" including defaults)\npublish: delete \
          from \"db\".\"main\".\"x\"\npublish: insert into \"db\".\"main\".\"x\" (\"id\") select \"id\" from \
-         \"x__kontiki_7\"\ncleanup: drop table if exists \"x__kontiki_7\"\n"
+         \"x__kontiki_00000000_7\"\ncleanup: drop table if exists \"x__kontiki_00000000_7\"\n"
     );
 }
 
@@ -588,7 +588,7 @@ fn macros_of_the_project_give_the_text() {
         incremental::publish(&request, plan, incremental::Columns { new: &[], existing: &[] }, &mut Own).unwrap();
     assert_eq!(
         show(&plan),
-        "stage: own(true, \"x__kontiki_7\", select 1 as id)\npublish*: mine(\"x__kontiki_7\")\ncleanup: drop table if \
-         exists \"x__kontiki_7\"\n"
+        "stage: own(true, \"x__kontiki_00000000_7\", select 1 as id)\npublish*: mine(\"x__kontiki_00000000_7\")\ncleanup: drop table if \
+         exists \"x__kontiki_00000000_7\"\n"
     );
 }

@@ -5,7 +5,6 @@ mod postgres;
 pub(crate) mod script;
 pub mod staging;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use common::relation::Relation;
@@ -74,10 +73,16 @@ pub trait Connection: Send {
     /// Takes the fence of `relation` for `epoch`; `Fenced` where a newer epoch has it. No effect on warehouses where a file lock is the fence.
     fn claim(&mut self, relation: &Relation, epoch: Epoch) -> Result<(), Error>;
 
-    /// Drops what attempts left in the schema under names of `staging::name`, but for the attempts that still live. Returns what was
-    /// dropped.
-    fn collect_staging(&mut self, database: &str, schema: &str, keep: &BTreeSet<Epoch>)
-    -> Result<Vec<Relation>, Error>;
+    /// From here on an attempt builds `staging`, or temporary relations, over this session. While the session lives nobody collects
+    /// `staging`; should it be lost, the calls that follow fail as `Transient` instead of going on without what was built. Ends with
+    /// the next `hold`, with `release`, and with a publication that succeeded.
+    fn hold(&mut self, staging: &Relation) -> Result<(), Error>;
+
+    /// The attempt is over, whatever it left.
+    fn release(&mut self);
+
+    /// Drops what attempts left in the schema under names of `staging::name` and nobody holds. What cannot be dropped now stays.
+    fn collect_staging(&mut self, database: &str, schema: &str) -> Result<Collected, Error>;
 
     /// In one transaction: check the fence, run the statements, record (run, node) in the publish log.
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error>;
@@ -85,6 +90,14 @@ pub trait Connection: Send {
     /// Several publications that only replace views, in one transaction: all of them are published, or none. Where that fails for
     /// whatever reason, each may still succeed alone.
     fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error>;
+}
+
+/// What came of looking for staging relations that nobody holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    pub dropped: Vec<Relation>,
+    /// Held by an attempt that lives, or locked by a reader.
+    pub left: usize,
 }
 
 /// Stops a statement in flight. May be called at any time from any thread; late calls do nothing.

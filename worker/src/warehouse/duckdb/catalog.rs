@@ -1,14 +1,12 @@
 //! What exists. Reads DuckDB's catalog functions; `information_schema` is several times slower.
 
-use std::collections::BTreeSet;
-
-use common::Epoch;
 use common::relation::{Relation, RelationType, quote_identifier, quote_literal};
 use common::table::{Column, Datum};
 
 use super::connection::DuckDbConnection;
 use super::handle::Handle;
-use crate::warehouse::{Error, staging};
+use super::ledger::Ledger;
+use crate::warehouse::{Collected, Error, staging};
 
 /// Names compare without case in DuckDB.
 fn is(column: &str, name: &str) -> String {
@@ -98,20 +96,25 @@ pub(super) fn create_schema(connection: &mut DuckDbConnection, database: &str, s
     })
 }
 
+/// The file is this process's alone, so whoever may still build is in the ledger.
 pub(super) fn collect_staging(
     handle: &Handle,
+    ledger: &Ledger,
     database: &str,
     schema: &str,
-    keep: &BTreeSet<Epoch>,
-) -> Result<Vec<Relation>, Error> {
-    let mut dropped = Vec::new();
+) -> Result<Collected, Error> {
+    let mut collected = Collected::default();
     for relation in list_relations(handle, database, schema)? {
-        let epoch = relation.identifier.as_deref().and_then(staging::epoch_of);
-        if epoch.is_some_and(|epoch| !keep.contains(&epoch)) {
-            let kind = relation.relation_type.unwrap_or(RelationType::Table).as_str();
-            handle.run(&format!("drop {kind} if exists {} cascade", relation.render()))?;
-            dropped.push(relation);
+        if !relation.identifier.as_deref().is_some_and(staging::is_staging) {
+            continue;
+        }
+        let kind = relation.relation_type.unwrap_or(RelationType::Table).as_str();
+        let drop = format!("drop {kind} if exists {} cascade", relation.render());
+        if !ledger.is_held(&relation) && handle.run(&drop).is_ok() {
+            collected.dropped.push(relation);
+        } else {
+            collected.left += 1;
         }
     }
-    Ok(dropped)
+    Ok(collected)
 }

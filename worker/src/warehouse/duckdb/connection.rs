@@ -4,7 +4,6 @@
 //! DuckDB itself may leave a transaction open and usable after an error, and then commits half of it; and it commits the statements
 //! of a script one by one.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use common::diagnostic::Code;
@@ -18,7 +17,7 @@ use super::handle::{Handle, QueryResult};
 use super::setup::Setup;
 use super::{catalog, load, publish};
 use crate::warehouse::script::{self, Piece};
-use crate::warehouse::{Canceller, Connection, Error, Publication, Published};
+use crate::warehouse::{Canceller, Collected, Connection, Error, Publication, Published};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transaction {
@@ -32,6 +31,8 @@ pub(super) struct DuckDbConnection {
     pub(super) handle: Arc<Handle>,
     pub(super) database: Arc<Database>,
     transaction: Transaction,
+    /// What an attempt builds over this connection.
+    held: Option<Relation>,
 }
 
 /// What `dbt-duckdb` answers to every statement.
@@ -53,7 +54,7 @@ impl DuckDbConnection {
                 ..error
             })?;
         }
-        Ok(Self { handle, database, transaction: Transaction::None })
+        Ok(Self { handle, database, transaction: Transaction::None, held: None })
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -255,20 +256,36 @@ impl Connection for DuckDbConnection {
     }
 
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error> {
-        publish::publish(self, publication)
+        let published = publish::publish(self, publication)?;
+        self.release();
+        Ok(published)
     }
 
     fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error> {
         publish::publish_group(self, publications)
     }
 
-    fn collect_staging(
-        &mut self,
-        database: &str,
-        schema: &str,
-        keep: &BTreeSet<Epoch>,
-    ) -> Result<Vec<Relation>, Error> {
-        catalog::collect_staging(&self.handle, database, schema, keep)
+    fn hold(&mut self, staging: &Relation) -> Result<(), Error> {
+        self.release();
+        self.database.ledger.hold(staging);
+        self.held = Some(staging.clone());
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Some(staging) = self.held.take() {
+            self.database.ledger.release(&staging);
+        }
+    }
+
+    fn collect_staging(&mut self, database: &str, schema: &str) -> Result<Collected, Error> {
+        catalog::collect_staging(&self.handle, &self.database.ledger, database, schema)
+    }
+}
+
+impl Drop for DuckDbConnection {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

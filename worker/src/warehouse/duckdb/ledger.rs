@@ -17,6 +17,8 @@ use crate::warehouse::Error;
 pub(super) struct Ledger {
     /// The newest epoch of each relation; locked while that relation is being published. Bounded by the relations of the database.
     epochs: Mutex<HashMap<String, Arc<Mutex<Epoch>>>>,
+    /// Staging relations under construction, as rendered, in lower case.
+    held: Mutex<HashSet<String>>,
     /// The attached databases whose publish log is known to exist.
     logs: Mutex<HashSet<String>>,
 }
@@ -42,7 +44,7 @@ impl Fence {
 
 impl Ledger {
     pub(super) fn fence(&self, relation: &Relation) -> Fence {
-        self.fence_of(relation.render().to_lowercase())
+        self.fence_of(key(relation))
     }
 
     fn fence_of(&self, key: String) -> Fence {
@@ -55,14 +57,29 @@ impl Ledger {
         &self,
         relations: impl Iterator<Item = (&'r Relation, Epoch)>,
     ) -> Result<Vec<(Fence, Epoch)>, Error> {
-        let mut named: Vec<(String, Epoch)> =
-            relations.map(|(relation, epoch)| (relation.render().to_lowercase(), epoch)).collect();
+        let mut named: Vec<(String, Epoch)> = relations.map(|(relation, epoch)| (key(relation), epoch)).collect();
         named.sort();
         if named.windows(2).any(|two| two[0].0 == two[1].0) {
             let message = "two attempts would publish the same relation in one transaction";
             return Err(Error::new(FailureKind::System, Code::Internal, message));
         }
         Ok(named.into_iter().map(|(name, epoch)| (self.fence_of(name), epoch)).collect())
+    }
+
+    pub(super) fn hold(&self, staging: &Relation) {
+        self.held().insert(key(staging));
+    }
+
+    pub(super) fn release(&self, staging: &Relation) {
+        self.held().remove(&key(staging));
+    }
+
+    pub(super) fn is_held(&self, staging: &Relation) -> bool {
+        self.held().contains(&key(staging))
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls `create` once for each database, one caller at a time.
@@ -74,4 +91,8 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+fn key(relation: &Relation) -> String {
+    relation.render().to_lowercase()
 }

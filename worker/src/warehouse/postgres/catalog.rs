@@ -1,14 +1,13 @@
 //! What exists, from the system catalogs.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use common::diagnostic::Code;
 use common::relation::{Relation, RelationType, quote_identifier, quote_literal};
 use common::table::Column;
-use common::{Epoch, diagnostic::Code};
 
 use super::connection::PostgresConnection;
-use crate::warehouse::{Error, staging};
+use crate::warehouse::Error;
 
 const KINDS: &str = "'r', 'p', 'f', 'v', 'm'";
 
@@ -111,30 +110,4 @@ pub(super) fn create_schema(connection: &mut PostgresConnection, schema: &str) -
 pub(super) fn is_race(error: &Error) -> bool {
     matches!(error.native_code.as_deref(), Some("23505" | "42710" | "42P06" | "42P07"))
         || error.code == Code::WarehouseConflict
-}
-
-pub(super) fn collect_staging(
-    connection: &mut PostgresConnection,
-    database: &str,
-    schema: &str,
-    keep: &BTreeSet<Epoch>,
-) -> Result<Vec<Relation>, Error> {
-    let mut dropped = Vec::new();
-    for relation in list_relations(connection, database, schema)? {
-        let epoch = relation.identifier.as_deref().and_then(staging::epoch_of);
-        if epoch.is_some_and(|epoch| !keep.contains(&epoch)) {
-            connection.script(&drop_relation(&relation))?;
-            dropped.push(relation);
-        }
-    }
-    Ok(dropped)
-}
-
-pub(super) fn drop_relation(relation: &Relation) -> String {
-    let kind = match relation.relation_type {
-        Some(RelationType::View) => "view",
-        Some(RelationType::MaterializedView) => "materialized view",
-        _ => "table",
-    };
-    format!("drop {kind} if exists {} cascade", relation.render())
 }

@@ -1,6 +1,5 @@
 //! A connection that is made anew when the server went away between transactions.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::diagnostic::Code;
@@ -11,8 +10,8 @@ use common::{Epoch, NodeId, RunId};
 use postgres::{CancelToken, Client, NoTls, SimpleQueryMessage};
 
 use super::tls::Tls;
-use super::{Shared, catalog, error, fence, load, publish, rows, tag};
-use crate::warehouse::{Canceller, Connection, Error, Publication, Published, script};
+use super::{Shared, catalog, collect, error, fence, load, publish, rows, tag};
+use crate::warehouse::{Canceller, Collected, Connection, Error, Publication, Published, script};
 
 pub(super) struct PostgresConnection {
     pub(super) shared: Arc<Shared>,
@@ -21,6 +20,17 @@ pub(super) struct PostgresConnection {
     in_transaction: bool,
     /// The server ended the connection, or gave no answer. The client itself notices only when it next looks at its socket.
     lost: bool,
+    staging: Staging,
+}
+
+/// What of this session an attempt relies on.
+#[derive(Default)]
+struct Staging {
+    /// The relation that this session has the lock of. Locks of sessions cost nothing once nobody asks for them, so the lock is given
+    /// back with the next one that is taken.
+    locked: Option<Relation>,
+    /// Whether an attempt is under way whose work is lost with the session.
+    in_use: bool,
 }
 
 /// How to reach the server process that works for a connection now.
@@ -41,7 +51,7 @@ impl PostgresConnection {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
         let (client, tls) = shared.profile.connect()?;
         let token = Arc::new(Token(Mutex::new((client.cancel_token(), tls))));
-        Ok(Self { shared, client, token, in_transaction: false, lost: false })
+        Ok(Self { shared, client, token, in_transaction: false, lost: false, staging: Staging::default() })
     }
 
     pub(super) fn in_transaction(&self) -> bool {
@@ -58,7 +68,15 @@ impl PostgresConnection {
                     "the connection to PostgreSQL was lost and the transaction with it",
                 ));
             }
+            if self.staging.in_use {
+                return Err(Error::new(
+                    FailureKind::Transient,
+                    Code::WarehouseUnavailable,
+                    "the connection to PostgreSQL was lost, and with it what the attempt had built",
+                ));
+            }
             let (client, tls) = self.shared.profile.connect()?;
+            self.staging.locked = None;
             *self.token.0.lock().unwrap_or_else(PoisonError::into_inner) = (client.cancel_token(), tls);
             self.client = client;
             self.lost = false;
@@ -245,19 +263,31 @@ impl Connection for PostgresConnection {
     }
 
     fn publish(&mut self, publication: &Publication) -> Result<Response, Error> {
-        publish::publish(self, publication)
+        let published = publish::publish(self, publication)?;
+        self.release();
+        Ok(published)
     }
 
     fn publish_group(&mut self, publications: &[&Publication]) -> Result<Vec<Response>, Error> {
         publish::publish_group(self, publications)
     }
 
-    fn collect_staging(
-        &mut self,
-        database: &str,
-        schema: &str,
-        keep: &BTreeSet<Epoch>,
-    ) -> Result<Vec<Relation>, Error> {
-        catalog::collect_staging(self, database, schema, keep)
+    fn hold(&mut self, staging: &Relation) -> Result<(), Error> {
+        self.release();
+        // Before anything is asked of the locks: a session that is lost has none.
+        self.client()?;
+        let unlock = self.staging.locked.take().map(|earlier| collect::unlock(&earlier));
+        let script: Vec<String> = unlock.into_iter().chain([collect::lock(staging)]).collect();
+        self.script(&script.join(";\n"))?;
+        self.staging = Staging { locked: Some(staging.clone()), in_use: true };
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.staging.in_use = false;
+    }
+
+    fn collect_staging(&mut self, database: &str, schema: &str) -> Result<Collected, Error> {
+        collect::collect(self, database, schema)
     }
 }

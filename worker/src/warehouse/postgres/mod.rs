@@ -5,6 +5,7 @@
 //! transaction; `kontiki.publish_log` records what was committed.
 
 mod catalog;
+mod collect;
 mod connection;
 mod dependents;
 mod error;

@@ -18,6 +18,15 @@ const CONNECT_TIMEOUT_SECONDS: u64 = 10;
 const RETRIES: u64 = 1;
 const PORT: u16 = 5432;
 
+/// How the server finds out that this side is gone, so that its statement stops and its locks are free: it looks at the socket while
+/// a statement runs, and asks for a sign of life while none does. Since PostgreSQL 14, where the system can tell.
+const NOTICE_LOSS: [&str; 2] = [
+    "select set_config('client_connection_check_interval', '5s', false) \
+     where current_setting('client_connection_check_interval', true) is not null and version() like '%linux%'",
+    "select set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), \
+     set_config('tcp_keepalives_count', '3', false)",
+];
+
 /// A checked output of type `postgres`: everything needed to connect. Holds the password, so it is never shown.
 pub(super) struct Profile {
     config: Config,
@@ -37,6 +46,7 @@ impl Profile {
         let mut config = Config::new();
         config.connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS)).application_name("kontiki");
         let mut setup = vec!["set datestyle to iso".to_owned()];
+        setup.extend(NOTICE_LOSS.map(str::to_owned));
         let mut retries = RETRIES;
         let mut host = None;
         let mut port = PORT;

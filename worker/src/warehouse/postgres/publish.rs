@@ -78,6 +78,8 @@ pub(super) fn publish_group(
 /// What was published for the node already, or the error where nothing was.
 fn adopt(connection: &mut PostgresConnection, publication: &Publication, error: Error) -> Result<Response, Error> {
     connection.rollback()?;
+    // What the session held has been published or is of no use any more.
+    connection.release();
     match fence::published(connection, publication.run, &publication.node) {
         Ok(Some(published)) => Ok(published.response),
         _ => Err(error),
