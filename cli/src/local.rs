@@ -23,6 +23,9 @@ use worker::{Opened, Run, Runs};
 /// There is no other worker to leave anything to, and views that are ready together are published together.
 const OFFERED_PER_SLOT: u32 = 48;
 
+/// How long the end of a run waits for slots to end.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
 /// Leader and worker of this process.
 pub struct Local {
     pub leader: Handle,
@@ -88,21 +91,20 @@ impl Local {
     /// into its file as soon as nobody else has it open, and need not replay it the next time.
     pub fn close(self) -> Closing {
         self.worker.deliver(LeaderMessage::Drain);
-        Closing { worker: Some(self.worker_join), leader: self.leader }
+        Closing { worker: self.worker_join, leader: self.leader }
     }
 }
 
-/// A worker and a leader that are ending; dropping it waits until they have.
+/// A worker and a leader that are ending; dropping it waits until they have, but not for ever.
 pub struct Closing {
-    worker: Option<worker::session::Join>,
+    worker: worker::session::Join,
     leader: Handle,
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.take() {
-            worker.wait();
-        }
+        // A slot whose warehouse gives no sign of life must not keep the program from ending.
+        self.worker.wait_for(CLOSE_MAX);
         self.leader.shutdown();
     }
 }

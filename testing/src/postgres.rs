@@ -18,8 +18,10 @@ const START_SECONDS_MAX: u64 = 60;
 /// A running server. Superuser `postgres` without a password, on loopback; stops when the last holder drops it.
 pub struct Postgres {
     port: u16,
-    guard: Child,
-    _folder: tempfile::TempDir,
+    /// `None` while the server is stopped.
+    guard: Option<Child>,
+    settings: Vec<String>,
+    folder: tempfile::TempDir,
 }
 
 static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
@@ -39,26 +41,54 @@ impl Postgres {
 
     /// A server that no other test uses, with settings of its own (`name=value`).
     pub fn start_own(settings: &[&str]) -> Self {
+        Self::start_with_files(settings, &[])
+    }
+
+    /// Likewise, with files (name, text) in its data folder that only the server may read.
+    pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new().prefix("kontiki-pg-").tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let account = Account::for_server();
         account.own(folder.path());
 
         initialize(&data, folder.path(), &account);
-        let port = free_port();
+        for (name, text) in files {
+            let file = data.join(name);
+            std::fs::write(&file, text).expect("a file in the data folder");
+            account.own(&file);
+            restrict(&file);
+        }
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut server = Self { port: free_port(), guard: None, settings, folder };
+        server.start_again();
+        server
+    }
+
+    /// Stops the server at once, as a crash would; what was committed stays.
+    pub fn stop(&mut self) {
+        let Some(mut guard) = self.guard.take() else { return };
+        if let Some(mut stdin) = guard.stdin.take() {
+            let _ = stdin.flush();
+        }
+        let _ = guard.wait();
+    }
+
+    /// Starts the server after `stop`, on the same port.
+    pub fn start_again(&mut self) {
+        let data = self.folder.path().join("data");
+        let account = Account::for_server();
         let mut server = Command::new("sh");
         server.args(["-c", GUARD, "sh"]).arg(binary("postgres")).arg("-D").arg(&data);
-        server.args(["-p", &port.to_string(), "-k", ""]);
-        for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=60"].iter().chain(settings) {
+        server.args(["-p", &self.port.to_string(), "-k", ""]);
+        let own = self.settings.iter().map(String::as_str);
+        for setting in ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=60"].into_iter().chain(own) {
             server.args(["-c", setting]);
         }
-        let log = std::fs::File::create(folder.path().join("log")).expect("a log file");
-        server.current_dir(folder.path()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let log = std::fs::File::create(self.folder.path().join("log")).expect("a log file");
+        server.current_dir(self.folder.path()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         account.apply(&mut server);
-        let guard = server.spawn().expect("sh runs");
-        let running = Self { port, guard, _folder: folder };
-        running.await_ready();
-        running
+        self.guard = Some(server.spawn().expect("sh runs"));
+        self.await_ready();
     }
 
     /// A server that outlives this process, with its data below `folder`, made where missing; not started yet.
@@ -117,10 +147,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if let Some(mut stdin) = self.guard.stdin.take() {
-            let _ = stdin.flush();
-        }
-        let _ = self.guard.wait();
+        self.stop();
     }
 }
 
@@ -189,6 +216,16 @@ impl Account {
         }
     }
 }
+
+/// PostgreSQL refuses a key that others may read.
+#[cfg(unix)]
+fn restrict(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).expect("its owner may restrict a file");
+}
+
+#[cfg(not(unix))]
+fn restrict(_file: &Path) {}
 
 #[cfg(not(unix))]
 impl Account {

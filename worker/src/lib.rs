@@ -14,6 +14,7 @@ pub mod comment;
 pub mod execute;
 pub mod failure;
 pub mod materialize;
+mod patience;
 mod queue;
 pub mod remote;
 pub mod run;

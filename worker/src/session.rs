@@ -60,6 +60,8 @@ pub struct Handle {
 /// Waits for the end of a worker.
 pub struct Join {
     thread: JoinHandle<()>,
+    /// Closed by the thread's end.
+    ended: Receiver<Never>,
 }
 
 /// Why a message was not taken.
@@ -135,8 +137,13 @@ pub fn start(config: Config) -> std::io::Result<(Handle, Join)> {
         draining: false,
         abandoning: false,
     };
-    let thread = std::thread::Builder::new().name("session".to_owned()).spawn(move || session.run(&inputs))?;
-    Ok((Handle { inbox }, Join { thread }))
+    let (alive, ended) = sync_channel(0);
+    let run = move || {
+        let _alive: SyncSender<Never> = alive;
+        session.run(&inputs);
+    };
+    let thread = std::thread::Builder::new().name("session".to_owned()).spawn(run)?;
+    Ok((Handle { inbox }, Join { thread, ended }))
 }
 
 impl Handle {
@@ -172,7 +179,15 @@ impl Handle {
     }
 }
 
+/// Nothing is ever sent over this channel.
+enum Never {}
+
 impl Join {
+    /// Waits at most so long; false where attempts or reports are still there then. The threads go on.
+    pub fn wait_for(&self, limit: Duration) -> bool {
+        matches!(self.ended.recv_timeout(limit), Err(RecvTimeoutError::Disconnected))
+    }
+
     /// Returns when the worker has drained: all attempts ended, all reports acknowledged.
     pub fn wait(self) {
         // A panic of the session thread was printed by the panic hook; there is nothing to add.

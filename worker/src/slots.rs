@@ -15,6 +15,7 @@ use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
 use crate::execute::{self, refused};
+use crate::patience;
 use crate::run::{Opened, Runs};
 use crate::session::{Config, Input};
 use crate::warehouse::{Error, Warehouse};
@@ -115,9 +116,10 @@ impl Slot {
             Ok(opened) => opened,
             Err(error) => return refuse(error),
         };
+        let cancellations: Vec<&Cancellation> = job.attempts.iter().map(|(_, cancellation)| cancellation).collect();
         let adapter = match warm.take().filter(|(of, _)| Arc::ptr_eq(of, &warehouse)) {
             Some((_, adapter)) => adapter,
-            None => match warehouse.connect() {
+            None => match patience::connect(warehouse.as_ref(), &cancellations) {
                 Ok(connection) => Adapter::new(warehouse.adapter_type(), connection),
                 Err(error) => return refuse(error),
             },
@@ -128,7 +130,9 @@ impl Slot {
             let TaskOutcome::Failure { kind, .. } = &report.outcome else { return false };
             matches!(kind, FailureKind::Transient | FailureKind::System | FailureKind::Timeout)
         };
-        if !reports.iter().any(is_broken) {
+        // A request to cancel may still be on its way to the server, and must not hit the next task's statement.
+        let is_interrupted = cancellations.iter().any(|cancellation| cancellation.is_canceled());
+        if !is_interrupted && !reports.iter().any(is_broken) {
             *warm = Some((warehouse, adapter));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Project, Running};
+use crate::support::{Postgres, Project, Running};
 
 /// Runs long enough for a test to look at the process meanwhile.
 const ENDLESS: &str = "select count(*) as n from range(3000000) a, range(3000000) b where (a.range + b.range) % 7 = 3";
@@ -120,6 +120,34 @@ fn a_database_that_dies_in_the_middle() {
     admin.batch_execute(&format!("alter database {database} with allow_connections true")).unwrap();
     let retry = project.kontiki(&["retry", "--vars", "{short: true}"]);
     retry.expect(0).says("Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1");
+}
+
+/// The server is away for longer than all retries of an attempt would take by themselves.
+#[test]
+fn a_database_that_comes_back_is_waited_for() {
+    let mut postgres = Postgres::start();
+    let project = Project::empty();
+    project.profile(&(postgres.profile() + "      sslmode: disable\n"));
+    project.model(
+        "slow",
+        "table",
+        "-- kept busy until the test says otherwise\nselect 1 as id, pg_sleep(seconds) from public.pace",
+    );
+    let mut client = postgres.client();
+    client.batch_execute("create table public.pace as select 600 as seconds").unwrap();
+    let mut running = project.start(&["run"]);
+    running.await_line("START sql table model main.slow");
+    let asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+    while client.query_one(asleep, &[]).unwrap().get::<_, i64>(0) == 0 {}
+    client.batch_execute("update public.pace set seconds = 0").unwrap();
+    postgres.server.stop();
+    let knocks = {
+        let door = std::net::TcpListener::bind((postgres.server.host(), postgres.server.port())).unwrap();
+        door.incoming().take(12).filter(Result::is_ok).count()
+    };
+    assert_eq!(knocks, 12);
+    postgres.server.start_again();
+    running.finish().expect(0).says("Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1");
 }
 
 /// Mounts a small file system; `None` without the right to.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::Project;
+use crate::support::{Postgres, Project};
 
 /// Far longer than any test may take.
 const ENDLESS: &str = "select count(*) as n from range(3000000) a, range(3000000) b where (a.range + b.range) % 7 = 3";
@@ -43,4 +43,40 @@ fn sigterm_is_heard_as_well() {
     running.await_line("START sql table model main.slow");
     running.signal("TERM");
     running.finish().expect(1).says("Exited because of keyboard interrupt");
+}
+
+/// The statement cannot be stopped: the server's process hears nothing. The first Ctrl-C waits for it, the second does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_second_ends_the_program_at_once() {
+    let server = Postgres::start();
+    let project = Project::empty();
+    project.profile(&server.profile());
+    project.model("stuck", "table", "select 1 as id, pg_sleep(600)");
+    let mut running = project.start(&["run"]);
+    running.await_line("START sql table model main.stuck");
+    let mut client = server.client();
+    let backend: i32 = loop {
+        let query = "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and state = 'active' \
+                     and pid <> pg_backend_pid()";
+        if let Some(row) = client.query_opt(query, &[]).unwrap() {
+            break row.get(0);
+        }
+    };
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &backend.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("STOP");
+    running.signal("INT");
+    // That the request to cancel waits at the stopped process shows that the first was heard.
+    let waits = |line: &str| {
+        let pending = line.strip_prefix("ShdPnd:").or_else(|| line.strip_prefix("SigPnd:"));
+        pending.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 0b10 != 0)
+    };
+    while !std::fs::read_to_string(format!("/proc/{backend}/status")).unwrap().lines().any(waits) {}
+    running.signal("INT");
+    let code = running.child.wait().unwrap().code();
+    signal("CONT");
+    assert_eq!(code, Some(130));
 }

@@ -193,6 +193,7 @@ fn a_leaving_worker_takes_nothing_new() {
     leader.assign("seed.p.a");
     let unacknowledged = leader.report();
     leader.worker.deliver(LeaderMessage::Drain);
+    assert!(!leader.join.wait_for(Duration::from_millis(1)), "a report is not acknowledged yet");
     leader.assign("seed.p.b");
     let refused = leader.report();
     assert!(matches!(refused.outcome, TaskOutcome::Failure { kind: FailureKind::WorkerLost, .. }));

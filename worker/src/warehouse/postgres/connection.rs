@@ -1,5 +1,6 @@
 //! A connection that is made anew when the server went away between transactions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::diagnostic::Code;
@@ -34,11 +35,19 @@ struct Staging {
 }
 
 /// How to reach the server process that works for a connection now.
-struct Token(Mutex<(CancelToken, Option<Tls>)>);
+struct Token {
+    process: Mutex<(CancelToken, Option<Tls>)>,
+    /// Whether a request is on its way.
+    is_asking: AtomicBool,
+}
 
-impl Canceller for Token {
-    fn cancel(&self) {
-        let (token, tls) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+impl Token {
+    fn of(client: &Client, tls: Option<Tls>) -> Arc<Self> {
+        Arc::new(Self { process: Mutex::new((client.cancel_token(), tls)), is_asking: AtomicBool::new(false) })
+    }
+
+    fn ask(&self) {
+        let (token, tls) = self.process.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // If the server cannot be reached there is nothing to cancel either.
         let _ = match tls {
             Some(tls) => token.cancel_query(tls.connector()),
@@ -47,10 +56,30 @@ impl Canceller for Token {
     }
 }
 
+/// The request goes over a connection of its own, which a server in trouble may not answer: whoever cancels does not wait for it.
+struct Asker(Arc<Token>);
+
+impl Canceller for Asker {
+    fn cancel(&self) {
+        if self.0.is_asking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let token = self.0.clone();
+        let ask = move || {
+            token.ask();
+            token.is_asking.store(false, Ordering::Release);
+        };
+        if std::thread::Builder::new().name("cancel".to_owned()).spawn(ask).is_err() {
+            // Out of threads: the next cancellation tries again.
+            self.0.is_asking.store(false, Ordering::Release);
+        }
+    }
+}
+
 impl PostgresConnection {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
         let (client, tls) = shared.profile.connect()?;
-        let token = Arc::new(Token(Mutex::new((client.cancel_token(), tls))));
+        let token = Token::of(&client, tls);
         Ok(Self { shared, client, token, in_transaction: false, lost: false, staging: Staging::default() })
     }
 
@@ -77,7 +106,7 @@ impl PostgresConnection {
             }
             let (client, tls) = self.shared.profile.connect()?;
             self.staging.locked = None;
-            *self.token.0.lock().unwrap_or_else(PoisonError::into_inner) = (client.cancel_token(), tls);
+            *self.token.process.lock().unwrap_or_else(PoisonError::into_inner) = (client.cancel_token(), tls);
             self.client = client;
             self.lost = false;
         }
@@ -189,7 +218,7 @@ impl Connection for PostgresConnection {
     }
 
     fn canceller(&self) -> Arc<dyn Canceller> {
-        self.token.clone()
+        Arc::new(Asker(self.token.clone()))
     }
 
     fn begin(&mut self) -> Result<(), Error> {

@@ -36,11 +36,11 @@ pub(super) fn of_statement(error: &postgres::Error, sql: &str) -> Error {
 /// Why no connection could be made. The password is in none of these messages.
 pub(super) fn of_connect(error: &postgres::Error) -> Error {
     let Some(database) = error.as_db_error() else {
-        return Error::new(
-            FailureKind::Transient,
-            Code::WarehouseUnavailable,
-            format!("cannot connect to PostgreSQL: {}", chain(error)),
-        );
+        let (kind, code) = match is_refused_encryption(error) {
+            true => (FailureKind::User, Code::ProfileInvalid),
+            false => (FailureKind::Transient, Code::WarehouseUnavailable),
+        };
+        return Error::new(kind, code, format!("cannot connect to PostgreSQL: {}", chain(error)));
     };
     let state = database.code().code();
     let (kind, code) = match classify(state, database.message()) {
@@ -71,6 +71,19 @@ fn classify(state: &str, message: &str) -> (FailureKind, Code) {
         _ if state.starts_with("58") || state.starts_with("XX") => (FailureKind::System, Code::WarehouseUnavailable),
         _ => (FailureKind::User, Code::SqlError),
     }
+}
+
+/// Whether the two sides cannot agree on encryption: a certificate that is not trusted, a server without TLS. No other attempt will
+/// fare better, unlike after a connection that broke on the way.
+fn is_refused_encryption(error: &postgres::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        }
+        source = cause.source();
+    }
+    error.to_string().contains("TLS handshake")
 }
 
 fn words(error: &DbError) -> String {
