@@ -16,6 +16,7 @@ pub mod session;
 pub mod table;
 pub mod target;
 pub mod task;
+pub mod telemetry;
 pub mod time;
 
 pub use diagnostic::{Diagnostic, Severity};

@@ -71,6 +71,19 @@ impl FailureKind {
         Self::Fenced,
         Self::Canceled,
     ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::TestFailed => "test failed",
+            Self::Transient => "transient",
+            Self::System => "system",
+            Self::Timeout => "timeout",
+            Self::WorkerLost => "worker lost",
+            Self::Fenced => "fenced",
+            Self::Canceled => "canceled",
+        }
+    }
 }
 
 /// A set of kinds of failure.

@@ -18,6 +18,7 @@ pub mod raft;
 pub mod replica;
 pub mod state;
 pub mod store;
+pub mod trace;
 
 pub use entry::{LogEntry, Proposer};
 pub use state::{Applied, Command, Event, Rejection, Reply, State};

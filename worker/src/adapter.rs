@@ -15,6 +15,7 @@ use common::task::FailureKind;
 
 use crate::cancellation::Cancellation;
 use crate::comment::Comment;
+use crate::trace::Scope;
 use crate::warehouse::{Canceller, Connection, Error, Publication};
 
 /// One connection, shared by the executor and the templates it renders. Cheap to clone; stays on its thread.
@@ -74,11 +75,23 @@ impl Adapter {
     }
 
     pub(crate) fn run(&self, sql: &str) -> Result<Response, Error> {
-        self.connection()?.execute(&self.commented(sql))
+        self.traced(sql, |connection, sql| connection.execute(sql), |response| response)
     }
 
     pub(crate) fn query(&self, sql: &str) -> Result<(Response, Table), Error> {
-        self.connection()?.query(&self.commented(sql))
+        self.traced(sql, |connection, sql| connection.query(sql), |(response, _)| response)
+    }
+
+    fn traced<T>(
+        &self,
+        sql: &str,
+        call: impl FnOnce(&mut dyn Connection, &str) -> Result<T, Error>,
+        response: impl FnOnce(&T) -> &Response,
+    ) -> Result<T, Error> {
+        let mut scope = Scope::statement(self.adapter_type, sql);
+        let answer = self.connection().and_then(|mut connection| call(connection.as_mut(), &self.commented(sql)));
+        scope.answered(answer.as_ref().map(response));
+        answer
     }
 
     /// Publishes for several attempts at once: no single one's cancellation stops it.

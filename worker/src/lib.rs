@@ -21,6 +21,7 @@ pub mod run;
 pub mod seed;
 pub mod session;
 mod slots;
+pub mod trace;
 pub mod warehouse;
 
 pub use execute::execute;

@@ -106,11 +106,13 @@ fn a_database_that_dies_in_the_middle() {
     project.model(
         "slow",
         "table",
-        "-- depends_on: {{ ref('quick') }}\nselect 2 as id {% if not var('short', false) %}, pg_sleep(600){% endif %}",
+        "-- depends_on: {{ ref('quick') }}\nselect 2 as id {% if not var('short', false) %}from pg_sleep(600){% endif %}",
     );
     let mut running = project.start(&["run"]);
     running.await_line("START sql table model main.slow");
     let mut admin = server.client("postgres");
+    let asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+    while admin.query_one(asleep, &[]).unwrap().get::<_, i64>(0) == 0 {}
     admin.batch_execute(&format!("alter database {database} with allow_connections false")).unwrap();
     admin
         .batch_execute(&format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}'"))
@@ -131,7 +133,7 @@ fn a_database_that_comes_back_is_waited_for() {
     project.model(
         "slow",
         "table",
-        "-- kept busy until the test says otherwise\nselect 1 as id, pg_sleep(seconds) from public.pace",
+        "-- kept busy until the test says otherwise\nselect 1 as id from public.pace, pg_sleep(pace.seconds)",
     );
     let mut client = postgres.client();
     client.batch_execute("create table public.pace as select 600 as seconds").unwrap();

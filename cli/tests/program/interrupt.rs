@@ -52,13 +52,12 @@ fn the_second_ends_the_program_at_once() {
     let server = Postgres::start();
     let project = Project::empty();
     project.profile(&server.profile());
-    project.model("stuck", "table", "select 1 as id, pg_sleep(600)");
+    project.model("stuck", "table", "select 1 as id from pg_sleep(600)");
     let mut running = project.start(&["run"]);
     running.await_line("START sql table model main.stuck");
     let mut client = server.client();
     let backend: i32 = loop {
-        let query = "select pid from pg_stat_activity where query like '%pg_sleep(600)%' and state = 'active' \
-                     and pid <> pg_backend_pid()";
+        let query = "select pid from pg_stat_activity where wait_event = 'PgSleep'";
         if let Some(row) = client.query_opt(query, &[]).unwrap() {
             break row.get(0);
         }

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_chann
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use common::RunId;
 use common::session::LeaderMessage;
+use common::{RunId, telemetry};
 
 use super::handle::{Deliver, Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
@@ -15,6 +15,7 @@ use crate::entry;
 use crate::leader::{Leader, SessionId, Ticket};
 use crate::state::{CancelCause, Command, Reply, State};
 use crate::store::{self, Entry, Log, SledLog};
+use crate::trace::Spans;
 
 /// Messages that may wait for the leader.
 const INBOX_MAX: usize = 8_192;
@@ -40,6 +41,7 @@ pub(super) fn start(config: Config) -> Result<Handle, Error> {
         subscribers: BTreeMap::new(),
         proposers: BTreeMap::new(),
         next_ticket: 0,
+        spans: Spans::default(),
         shutdown: false,
     };
     shell.end_interrupted()?;
@@ -88,6 +90,7 @@ struct Shell {
     subscribers: BTreeMap<RunId, Vec<Sender<Update>>>,
     proposers: BTreeMap<Ticket, Proposer>,
     next_ticket: u64,
+    spans: Spans,
     shutdown: bool,
 }
 
@@ -191,6 +194,11 @@ impl Shell {
 
     fn publish(&mut self, update: Update) {
         let Some(run) = update.run() else { return };
+        if let Update::Event(event) = &update
+            && telemetry::is_on()
+        {
+            self.spans.observe(self.leader.state(), clock::now(), event).into_iter().for_each(telemetry::record);
+        }
         let is_last = matches!(update, Update::Event(Event::RunFinished { .. }));
         if let Some(subscribers) = self.subscribers.get_mut(&run) {
             subscribers.retain(|subscriber| subscriber.send(update.clone()).is_ok());

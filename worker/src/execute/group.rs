@@ -12,6 +12,7 @@ use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
+use crate::trace::Together;
 use crate::warehouse::Publication;
 
 /// The last step of an attempt, left to its group.
@@ -67,7 +68,9 @@ fn publish(members: Vec<Member<'_>>, adapter: &Adapter, reports: &mut Vec<TaskRe
             member.cancellation.arm(adapter.canceller());
         }
         let publications: Vec<&Publication> = members.iter().map(|member| &member.deferred.publication).collect();
+        let together = Together::begin();
         let published = adapter.publish_group(&publications);
+        together.end(members.iter().map(|member| member.attempt.assignment), published.as_ref().map(drop));
         for member in &members {
             member.cancellation.disarm();
         }
@@ -89,8 +92,11 @@ fn publish(members: Vec<Member<'_>>, adapter: &Adapter, reports: &mut Vec<TaskRe
 
 impl Member<'_> {
     fn publish_alone(&mut self) -> Result<()> {
-        let response = self.attempt.adapter.connection()?.publish(&self.deferred.publication)?;
-        self.attempt.published(&self.deferred, response);
+        let alone = Together::begin();
+        let published =
+            self.attempt.adapter.connection().and_then(|mut connection| connection.publish(&self.deferred.publication));
+        alone.end(std::iter::once(self.attempt.assignment), published.as_ref().map(drop));
+        self.attempt.published(&self.deferred, published?);
         Ok(())
     }
 }

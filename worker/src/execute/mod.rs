@@ -33,6 +33,7 @@ use crate::adapter::Adapter;
 use crate::comment::Comment;
 use crate::failure::{Failure, Result};
 use crate::run::Run;
+use crate::trace::Scope;
 use crate::warehouse::staging;
 
 use group::Deferred;
@@ -74,6 +75,7 @@ fn execute_until<'a>(
         let report = refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
         return Ended::Reported(Box::new(report));
     };
+    let mut scope = Scope::attempt(assignment);
     let mut attempt = Attempt::new(assignment, run, node, adapter, thread, until);
     let outcome = Comment::of(run, node).and_then(|comment| {
         attempt.adapter = adapter.with_comment(comment);
@@ -83,7 +85,11 @@ fn execute_until<'a>(
     let cleared = adapter.rollback().map_err(Failure::from);
     match (outcome.and(cleared), attempt.deferred.take()) {
         (Ok(()), Some(deferred)) => Ended::Deferred(Box::new((attempt, deferred))),
-        (outcome, _) => Ended::Reported(Box::new(attempt.report(outcome))),
+        (outcome, _) => {
+            let report = attempt.report(outcome);
+            scope.ended(&report);
+            Ended::Reported(Box::new(report))
+        }
     }
 }
 
@@ -157,7 +163,13 @@ impl<'a> Attempt<'a> {
     fn run(&mut self) -> Result<()> {
         let mut session = self.run.compiler.session(&self.node.unique_id, self.shared_adapter())?;
         if self.node.resource_type != ResourceType::Seed {
-            let compiled = session.compile()?;
+            let mut scope = Scope::step("compile");
+            let compiled = session.compile().map_err(|error| {
+                let failure = Failure::from(error);
+                scope.failed(failure.kind, failure.code.as_str());
+                failure
+            })?;
+            drop(scope);
             self.result.compiled_code = Some(compiled.compiled_code);
         }
         self.result.compile_completed_at = now();

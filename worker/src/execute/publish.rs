@@ -4,12 +4,14 @@ use common::node_config::Hook;
 use common::relation::{Relation, RelationType};
 use common::table::Response;
 use common::task::FailureKind;
+use common::telemetry::attribute;
 use dbt::compile::Session;
 
 use super::group::Deferred;
 use super::{Attempt, Until, hook};
 use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
+use crate::trace::Scope;
 use crate::warehouse::{Publication, Statement, staging};
 
 /// What an attempt finds in its node's place.
@@ -29,6 +31,9 @@ impl Attempt<'_> {
         }
         let published = self.adapter.connection()?.published(self.assignment.run, &self.assignment.node)?;
         let found = published.is_some();
+        if found {
+            Scope::step("adopt").set(attribute::ADOPTED, true);
+        }
         if let Some(published) = published {
             self.respond(published.response);
         }
@@ -38,6 +43,7 @@ impl Attempt<'_> {
     /// Makes the schema, takes the node's fence, and finds what stands in its place. The publish log is read behind the fence:
     /// before it, an earlier attempt could still publish.
     pub(super) fn approach(&mut self, target: &Relation) -> Result<Approach> {
+        let _scope = Scope::step("claim");
         let follows_another = self.follows_another();
         let existing = {
             let mut connection = self.adapter.connection()?;
@@ -113,7 +119,10 @@ impl Attempt<'_> {
         response: Option<Response>,
     ) -> Result<Response> {
         let publication = self.publication(session, plan, target, hooks, response)?;
-        Ok(self.adapter.connection()?.publish(&publication)?)
+        let mut scope = Scope::step("publish");
+        let published = self.adapter.connection().and_then(|mut connection| connection.publish(&publication));
+        scope.answered(published.as_ref());
+        Ok(published?)
     }
 
     fn publication(

@@ -12,6 +12,7 @@ use crate::failure::Result;
 use crate::materialize::seed::{Load, Seeding, plan, rows_into};
 use crate::materialize::{Request, ignored, should_full_refresh};
 use crate::seed::{File, Options};
+use crate::trace::Scope;
 
 impl Attempt<'_> {
     pub(super) fn seed(&mut self, session: &mut Session<'_>) -> Result<()> {
@@ -53,6 +54,7 @@ impl Attempt<'_> {
             Load::Copy { .. } => Ok(()),
             Load::Rows { into } => {
                 let mut rows = file.values();
+                let _scope = Scope::step("load");
                 self.adapter.connection()?.load(into, &columns, &mut rows)?;
                 Ok(())
             }

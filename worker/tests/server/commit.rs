@@ -114,10 +114,11 @@ fn a_build_whose_backend_is_killed_is_worth_another_attempt() {
     let mut bare = world.server.client(&world.database);
     let killer = std::thread::spawn(move || {
         let kill = "select pg_terminate_backend(pid) from pg_stat_activity \
-                    where query like 'create table%' and state = 'active' and datname = current_database()";
+                    where wait_event = 'PgSleep' and datname = current_database()";
         while bare.query(kill, &[]).unwrap().is_empty() {}
     });
-    let error = world.connection.execute(&format!("create table {target} as select pg_sleep(600)")).unwrap_err();
+    let error =
+        world.connection.execute(&format!("create table {target} as select 1 as a from pg_sleep(600)")).unwrap_err();
     killer.join().unwrap();
     assert_eq!((error.kind, error.code), (FailureKind::Transient, Code::WarehouseUnavailable), "{}", error.message);
     assert_eq!(error.native_code.as_deref(), Some("57P01"));
