@@ -13,6 +13,7 @@ mod local;
 mod progress;
 mod project;
 mod run;
+mod telemetry;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use args::{Cli, Command};
 use console::{Console, Event};
 use exit::Exit;
 use project::{Call, Refused};
+use telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
@@ -36,9 +38,14 @@ fn main() -> ExitCode {
     if is_of_dbt(&cli.command) {
         console.emit(&Event::MainReportVersion { version: env!("CARGO_PKG_VERSION").to_owned() });
     }
+    let telemetry = Telemetry::start(|name| std::env::var(name).ok()).unwrap_or_else(|error| {
+        console.emit(&Event::Diagnostic(Diagnostic::warning(Code::TelemetrySetup, error.to_string())));
+        Telemetry::off()
+    });
     let exit = call(&cli, console, invocation_id, started_at)
         .and_then(|call| dispatch(&call, &cli.command))
         .unwrap_or(Exit::Unusable);
+    telemetry.finish();
     exit.into()
 }
 

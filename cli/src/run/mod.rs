@@ -17,7 +17,8 @@ use std::time::Instant;
 use common::diagnostic::Code;
 use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
-use common::{Diagnostic, Manifest, NodeId, RequestId, RunId};
+use common::telemetry::{self, Span, SpanId};
+use common::{Diagnostic, Manifest, NodeId, RequestId, RunId, Timestamp};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
 use scheduler::local::{RunView, Submission};
@@ -162,6 +163,11 @@ impl<'a> Driver<'a> {
         let local = Local::start(leader, self.opened.target.threads, warehouse)
             .map_err(|error| call.refuse_with(Code::Io, &error))?;
         let id = request.resume.as_ref().map_or_else(|| RunId(uuid::Uuid::now_v7()), |resume| resume.run);
+        let parsed_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
+        let parse = SpanId::of_run(id).child("parse", call.started_at.as_micros().unsigned_abs());
+        telemetry::record(Span::of_run(id, parse, "parse", call.started_at, parsed_at));
+        // Hooks belong to no task: what they send is seen right below the run.
+        let _scope = worker::trace::Scope::of_run(id);
         let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
         if self.is_announced && !hooks::hooks(self.manifest, When::Start).is_empty() {
             worker::execute::create_schemas(&run, &request.selected, &adapter)

@@ -8,4 +8,5 @@ mod interrupt;
 mod leftovers;
 mod support;
 mod tidy;
+mod traces;
 mod verbs;

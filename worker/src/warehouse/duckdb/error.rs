@@ -154,6 +154,35 @@ fn position(message: &str, sql: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
+    /// The table of docs/reference/failures.md: types that are not named there are the user's SQL.
+    #[test]
+    fn every_type_of_error_has_its_kind() {
+        use FailureKind::{Canceled, System, Transient, User};
+        let others = [
+            ("INTERRUPT", Canceled, Code::Canceled),
+            ("Out of Memory", System, Code::WarehouseResource),
+            ("Network", Transient, Code::WarehouseUnavailable),
+            ("HTTP", Transient, Code::WarehouseUnavailable),
+            ("FATAL", System, Code::WarehouseUnavailable),
+            ("INTERNAL", System, Code::WarehouseUnavailable),
+            ("IO", System, Code::WarehouseUnavailable),
+        ];
+        for (number, name) in TYPES.iter().enumerate() {
+            let (kind, code) = others
+                .iter()
+                .find(|(other, ..)| other == name)
+                .map_or((User, Code::SqlError), |(_, kind, code)| (*kind, *code));
+            assert_eq!(classify(number as u32, "some words"), (kind, code), "{name}");
+        }
+        let said = |error_type, message| classify(error_type, message);
+        assert_eq!(said(TRANSACTION, "Conflict on update!"), (Transient, Code::WarehouseConflict));
+        assert_eq!(said(TRANSACTION, "cannot commit - no transaction is active"), (User, Code::SqlError));
+        assert_eq!(said(13, "Catalog write-write conflict on create"), (Transient, Code::WarehouseConflict));
+        assert_eq!(said(IO, "No files found that match the pattern"), (User, Code::SqlError));
+        assert_eq!(said(IO, "Could not write: No space left on device"), (System, Code::WarehouseResource));
+        assert_eq!(said(99, "a type of a later version"), (User, Code::SqlError));
+    }
+
     #[test]
     fn finds_the_position_by_line_and_caret() {
         let sql = "select 1,\n  'é', nope\nfrom t";
