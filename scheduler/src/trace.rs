@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use common::task::{FailureKind, TaskState};
+use common::task::{Assignment, FailureKind, TaskState};
 use common::telemetry::{Context, Kind, Link, Span, SpanId, Status, TraceId, attribute};
 use common::{Attempt, NodeId, RunId, Timestamp, WorkerId};
 
@@ -22,17 +22,18 @@ pub struct Spans {
     runs: BTreeMap<RunId, Run>,
 }
 
+/// Maps are by the task's index in the run.
 #[derive(Debug)]
 struct Run {
     /// When the tasks without upstreams became ready.
     began_at: Timestamp,
     /// Of the retry that this round is; none in the first round.
     retried_at: Option<Timestamp>,
-    attempts: BTreeMap<NodeId, Begun>,
+    attempts: BTreeMap<u32, Begun>,
     /// When each task that ended did, and the attempt it took.
-    ended: BTreeMap<NodeId, (Timestamp, Attempt)>,
+    ended: BTreeMap<u32, (Timestamp, Attempt)>,
     /// When tasks that wait for another attempt may start.
-    due: BTreeMap<NodeId, Timestamp>,
+    due: BTreeMap<u32, Timestamp>,
 }
 
 /// An attempt under way.
@@ -65,26 +66,26 @@ impl Spans {
                 self.runs.insert(*run, Run::new(at, Some(at)));
                 Vec::new()
             }
-            Event::TaskAssigned { worker, assignment } => {
-                self.assigned(state, at, worker, assignment);
+            Event::TaskAssigned { task, worker, assignment } => {
+                self.assigned(state, at, *task, worker, assignment);
                 Vec::new()
             }
-            Event::TaskUpForRetry { run, node, attempt, kind, due_at, .. } => {
-                let spans = self.attempt_ended(at, *run, node, *attempt, Some(*kind));
+            Event::TaskUpForRetry { run, task, node, attempt, kind, due_at, .. } => {
+                let spans = self.attempt_ended(at, *run, (*task, node), *attempt, Some(*kind));
                 if let Some(run) = self.runs.get_mut(run) {
-                    run.due.insert(node.clone(), *due_at);
+                    run.due.insert(*task, *due_at);
                 }
                 spans
             }
-            Event::TaskFinished { run, node, attempt, state, .. } => {
+            Event::TaskFinished { run, task, node, attempt, state, .. } => {
                 let failure = match state {
                     TaskState::Failed(kind) => Some(*kind),
                     TaskState::Canceled => Some(FailureKind::Canceled),
                     _ => None,
                 };
-                let spans = self.attempt_ended(at, *run, node, *attempt, failure);
+                let spans = self.attempt_ended(at, *run, (*task, node), *attempt, failure);
                 if let Some(run) = self.runs.get_mut(run) {
-                    run.ended.insert(node.clone(), (at, *attempt));
+                    run.ended.insert(*task, (at, *attempt));
                 }
                 spans
             }
@@ -99,14 +100,16 @@ impl Spans {
             Event::WorkerRegistered { .. }
             | Event::WorkerDraining { .. }
             | Event::WorkerLost { .. }
+            | Event::RunStopping { .. }
+            | Event::BlobsCollected { .. }
             | Event::TaskCancelRequested { .. } => Vec::new(),
         }
     }
 
-    fn assigned(&mut self, state: &State, at: Timestamp, worker: &WorkerId, assignment: &common::task::Assignment) {
-        let common::task::Assignment { run: id, node, attempt, epoch, .. } = assignment;
+    fn assigned(&mut self, state: &State, at: Timestamp, task: u32, worker: &WorkerId, assignment: &Assignment) {
+        let Assignment { run: id, node, attempt, epoch, .. } = assignment;
         let Some(run) = self.runs.get_mut(id) else { return };
-        let upstreams = state.run(id).map(|run| upstreams_of(run, node)).unwrap_or_default();
+        let planned = state.run(id);
         let trace = TraceId::of_run(*id);
         let link = |node: &NodeId, attempt: Attempt, what| Link {
             to: Context { trace, span: SpanId::of_attempt(*id, node, attempt) },
@@ -114,31 +117,30 @@ impl Spans {
         };
         let mut links = Vec::new();
         let mut ready_at = run.began_at;
-        for upstream in upstreams {
-            let Some((ended_at, attempt)) = run.ended.get(upstream) else { continue };
+        for index in planned.map_or(&[][..], |run| run.upstreams(task)) {
+            let Some((ended_at, attempt)) = run.ended.get(index) else { continue };
             ready_at = ready_at.max(*ended_at);
-            if attempt.0 > 0 {
-                links.push(link(upstream, *attempt, "upstream"));
-            }
+            let upstream = planned.and_then(|run| run.tasks().get(*index as usize)).filter(|_| attempt.0 > 0);
+            links.extend(upstream.map(|upstream| link(&upstream.node, *attempt, "upstream")));
         }
         if attempt.0 > 1 {
             links.push(link(node, Attempt(attempt.0 - 1), "previous attempt"));
         }
-        ready_at = run.due.remove(node).map_or(ready_at, |due_at| ready_at.max(due_at)).min(at);
+        ready_at = run.due.remove(&task).map_or(ready_at, |due_at| ready_at.max(due_at)).min(at);
         let epoch = i64::try_from(epoch.0).unwrap_or(i64::MAX);
         let begun = Begun { worker: worker.clone(), attempt: *attempt, epoch, assigned_at: at, ready_at, links };
-        run.attempts.insert(node.clone(), begun);
+        run.attempts.insert(task, begun);
     }
 
     fn attempt_ended(
         &mut self,
         at: Timestamp,
         id: RunId,
-        node: &NodeId,
+        (task, node): (u32, &NodeId),
         attempt: Attempt,
         failure: Option<FailureKind>,
     ) -> Vec<Span> {
-        let begun = self.runs.get_mut(&id).and_then(|run| run.attempts.remove(node));
+        let begun = self.runs.get_mut(&id).and_then(|run| run.attempts.remove(&task));
         let Some(begun) = begun.filter(|begun| begun.attempt == attempt) else { return Vec::new() };
         let span_id = SpanId::of_attempt(id, node, attempt);
         let mut span = Span::of_run(id, span_id, node.to_string(), begun.ready_at, at)
@@ -158,11 +160,6 @@ impl Spans {
             Span::of_run(id, span_id.child("queue", 0), "queue", begun.ready_at, begun.assigned_at).below(span_id);
         vec![queue, span]
     }
-}
-
-fn upstreams_of<'s>(run: &'s crate::state::Run, node: &NodeId) -> Vec<&'s NodeId> {
-    let upstreams = run.index_of(node).map_or(&[][..], |index| run.upstreams(index));
-    upstreams.iter().filter_map(|index| run.tasks().get(*index as usize)).map(|task| &task.node).collect()
 }
 
 /// The root of the trace after the first round; a span below it after every later one.

@@ -135,11 +135,6 @@ impl Run {
         self.find(node).map(|index| &self.tasks[index as usize])
     }
 
-    /// The node's place in [`Run::tasks`].
-    pub fn index_of(&self, node: &NodeId) -> Option<u32> {
-        self.find(node)
-    }
-
     /// Indexes into [`Run::tasks`] of the tasks that must succeed before task `index`.
     pub fn upstreams(&self, index: u32) -> &[u32] {
         self.upstreams.of(index)
