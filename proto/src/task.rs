@@ -3,6 +3,7 @@
 use common::diagnostic::Code;
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus};
+use common::telemetry::{self, Context, SpanId, TraceId};
 use common::{Attempt, Epoch};
 
 use crate::invalid::Invalid;
@@ -119,7 +120,7 @@ pub fn assignment(assignment: &Assignment) -> v1::Assignment {
         node_id: assignment.node.to_string(),
         attempt: assignment.attempt.0,
         epoch: assignment.epoch.0,
-        traceparent: String::new(),
+        traceparent: if telemetry::is_on() { attempt_context(assignment).to_string() } else { String::new() },
     }
 }
 
@@ -130,4 +131,9 @@ pub fn to_assignment(assignment: v1::Assignment) -> Result<Assignment, Invalid> 
         attempt: Attempt(assignment.attempt),
         epoch: Epoch(assignment.epoch),
     })
+}
+
+/// The attempt's own span, for workers that are not ours: ours derive it.
+fn attempt_context(Assignment { run, node, attempt, .. }: &Assignment) -> Context {
+    Context { trace: TraceId::of_run(*run), span: SpanId::of_attempt(*run, node, *attempt) }
 }

@@ -5,16 +5,18 @@
 //!        │                         └─ execute … (recorded by the worker)
 //!        └─ model.p.b (attempt 1) ── …                     links: the attempts at its upstreams, the attempt before
 //! ```
-//! Pure: events go in with the time at which they became true, finished spans come out. Every replica may follow; only one that leads
-//! records. Invariant: what is not known here, because this replica did not see the beginning, is left out and never guessed.
+//! Pure: events go in with the time at which they became true, finished spans come out. Only the leader follows and records; who takes
+//! over reads in the journals of the runs what came before. Invariant: ids and times follow from the log alone, so a span that two
+//! leaders record is the same span.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::task::{Assignment, FailureKind, TaskState};
 use common::telemetry::{Context, Kind, Link, Span, SpanId, Status, TraceId, attribute};
 use common::{Attempt, NodeId, RunId, Timestamp, WorkerId};
 
-use crate::state::{Event, RunOutcome, State};
+use crate::state::{Event, RunOutcome, RunState, State};
 
 /// What of the runs under way spans will need.
 #[derive(Debug, Default)]
@@ -54,7 +56,28 @@ impl Run {
     }
 }
 
+/// A leader that died may have taken with it what it had not sent yet: spans that ended so shortly before are recorded again.
+const UNSENT_MAX: Duration = Duration::from_secs(10);
+
 impl Spans {
+    /// Follows from `now` on, knowing what the journals of the state tell; gives the spans that may have been lost.
+    pub fn resume(state: &State, now: Timestamp) -> (Self, Vec<Span>) {
+        let mut spans = Self::default();
+        let mut unsent = Vec::new();
+        let is_recent = |at: Timestamp| at.plus(UNSENT_MAX) >= now;
+        let runs = state.runs().filter(|run| match run.state {
+            RunState::Finished { at, .. } => is_recent(at),
+            RunState::Active | RunState::Stopping(_) => true,
+        });
+        for run in runs {
+            for recorded in run.events(0) {
+                let ended = spans.observe(state, recorded.at, &recorded.event);
+                unsent.extend(ended.into_iter().filter(|span| is_recent(span.ended_at)));
+            }
+        }
+        (spans, unsent)
+    }
+
     /// Follows the event, and gives the spans that it ends. `state` is as of this event or later.
     pub fn observe(&mut self, state: &State, at: Timestamp, event: &Event) -> Vec<Span> {
         match event {
@@ -192,6 +215,8 @@ fn run_ended(
         RunOutcome::Failed => "failure",
         RunOutcome::Canceled(_) => "cancellation",
     };
+    let caller = run.traceparent.as_deref().filter(|_| retried_at.is_none()).and_then(Context::parse);
+    span.links.extend(caller.map(|to| Link { to, what: "caller" }));
     if outcome != RunOutcome::Success {
         span.status = Status::Error(result.to_owned());
         span = span.with(attribute::ERROR_TYPE, result);

@@ -17,7 +17,7 @@ use std::time::Instant;
 use common::diagnostic::Code;
 use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
-use common::telemetry::{self, Span, SpanId};
+use common::telemetry::{self, Context, Span, SpanId};
 use common::{Diagnostic, Manifest, NodeId, RequestId, RunId, Timestamp};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
@@ -215,7 +215,10 @@ impl<'a> Driver<'a> {
                     retry: retry_policy(&self.opened.connection),
                     ..RunPlan::new(id, RequestId(id.to_string().into()), tasks)
                 };
-                let submission = Submission::new(plan, request.options.clone(), digest);
+                let mut submission = Submission::new(plan, request.options.clone(), digest);
+                // Whoever called this program may be part of a trace; pipelines tell by this variable.
+                submission.traceparent =
+                    call.env.get("TRACEPARENT").cloned().filter(|text| Context::parse(text).is_some());
                 local.leader.submit(submission).map_err(|error| refuse(&error))?;
                 count
             }

@@ -32,6 +32,7 @@ pub(super) fn start(config: Config) -> Result<Handle, Error> {
     let state = replay(&mut log)?;
     let now = clock::now();
     let next_index = (log.last_index() + 1).max(now.as_micros().unsigned_abs() / 1_000);
+    let spans = if telemetry::is_on() { Spans::resume(&state, now).0 } else { Spans::default() };
     let leader = Leader::new(state, config.policy(), entry::Proposer { replica: 0, sequence: 0 }, now);
     let mut shell = Shell {
         log: Box::new(log),
@@ -41,7 +42,7 @@ pub(super) fn start(config: Config) -> Result<Handle, Error> {
         subscribers: BTreeMap::new(),
         proposers: BTreeMap::new(),
         next_ticket: 0,
-        spans: Spans::default(),
+        spans,
         shutdown: false,
     };
     shell.end_interrupted()?;

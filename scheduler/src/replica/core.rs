@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use common::session::WorkerMessage;
-use common::{RunId, Timestamp};
+use common::{RunId, Timestamp, telemetry};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::Error;
@@ -30,6 +30,7 @@ use crate::raft::machine::{self, Blobs};
 use crate::raft::network::{Checkpoint, Compare};
 use crate::raft::{Data, LeaderId, LogId};
 use crate::state::{Command, Event, Reply, State};
+use crate::trace::Spans;
 
 /// Batches that may be on their way at once. While they are, everything that arrives waits to become one more.
 const BATCHES_MAX: usize = 2;
@@ -79,6 +80,8 @@ struct Inner {
     waiting: BTreeMap<Ticket, oneshot::Sender<Result<Answer, Error>>>,
     watchers: HashMap<RunId, watch::Sender<()>>,
     digests: Digests,
+    /// Of the runs under way, while this replica leads.
+    spans: Spans,
     /// Entries on their way, and the last of each batch.
     in_flight: VecDeque<usize>,
     received: usize,
@@ -114,6 +117,7 @@ impl Core {
             waiting: BTreeMap::new(),
             watchers: HashMap::new(),
             digests: Digests::default(),
+            spans: Spans::default(),
             in_flight: VecDeque::new(),
             received: 0,
             next: 0,
@@ -202,6 +206,12 @@ impl Core {
         let now = self.clock.now();
         let sequence = (proposer.incarnation << SEQUENCE_BITS) + inner.draw();
         let Mode::Following(state) = &mut inner.mode else { return };
+        inner.spans = Spans::default();
+        if telemetry::is_on() {
+            let (spans, unsent) = Spans::resume(state, now);
+            unsent.into_iter().for_each(telemetry::record);
+            inner.spans = spans;
+        }
         let first = Proposer { replica: proposer.replica, sequence };
         let leader = Leader::new(std::mem::take(&mut **state), self.policy.clone(), first, now);
         inner.mode = Mode::Leading(Box::new(leader), term);
@@ -464,10 +474,21 @@ impl Inner {
                 applied.events
             }
             Mode::Leading(leader, _) => {
+                let at = entry.at;
                 leader.commit(log_id.index, entry);
                 let output = leader.output();
-                self.deliver(output, log_id.index)
+                let events = self.deliver(output, log_id.index);
+                self.trace(at, &events);
+                events
             }
+        }
+    }
+
+    fn trace(&mut self, at: Timestamp, events: &[Event]) {
+        let Mode::Leading(leader, _) = &self.mode else { return };
+        if telemetry::is_on() {
+            let spans = events.iter().flat_map(|event| self.spans.observe(leader.state(), at, event));
+            spans.for_each(telemetry::record);
         }
     }
 
