@@ -70,6 +70,17 @@ pub(super) fn enter(relation: &str, origin: &str, epoch: Epoch) -> String {
     format!("select kontiki.enter({}, {}, {epoch})", quote_literal(relation), quote_literal(origin))
 }
 
+/// [`enter`] for several relations in one statement, which takes them in the order given.
+pub(super) fn enter_all<'r>(relations: impl Iterator<Item = (&'r str, Epoch)>, origin: &str) -> String {
+    let rows: Vec<String> =
+        relations.map(|(relation, epoch)| format!("({}, {epoch}::bigint)", quote_literal(relation))).collect();
+    format!(
+        "select kontiki.enter(relation, {}, epoch) from (values {}) as taken (relation, epoch)",
+        quote_literal(origin),
+        rows.join(", ")
+    )
+}
+
 pub(super) fn record(publication: &Publication, response: &Response) -> String {
     record_all(std::iter::once((publication, response)))
 }

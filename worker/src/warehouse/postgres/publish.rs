@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use common::Epoch;
 use common::diagnostic::Code;
 use common::relation::{Relation, quote_identifier, quote_literal};
 use common::table::Response;
@@ -52,10 +53,13 @@ pub(super) fn publish_group(
     publications: &[&Publication],
 ) -> Result<Vec<Response>, Error> {
     fence::ensure(connection)?;
-    let mut ordered = publications.to_vec();
-    ordered.sort_by_cached_key(|publication| publication.relation.render());
-    let mut head: Vec<String> = ordered.iter().map(|publication| enter(connection, publication)).collect();
-    let mut locks: Vec<String> = ordered.iter().map(|publication| advisory_lock(&publication.relation, true)).collect();
+    let mut relations: Vec<(String, Epoch)> =
+        publications.iter().map(|publication| (publication.relation.render(), publication.epoch)).collect();
+    relations.sort();
+    let relations = relations.iter().map(|(relation, epoch)| (relation.as_str(), *epoch));
+    let mut head = vec![fence::enter_all(relations, &connection.shared.origin)];
+    let mut locks: Vec<String> =
+        publications.iter().map(|publication| advisory_lock(&publication.relation, true)).collect();
     locks.sort();
     locks.dedup();
     head.append(&mut locks);
