@@ -90,19 +90,25 @@ impl Dbt {
         report.note(format!("command: `cargo xtask {}`", std::env::args().skip(1).collect::<Vec<_>>().join(" ")));
         let processors = std::thread::available_parallelism()?;
         report.note(format!("machine: {processors} processors, load before: {}", measure::load()));
-        let project = Project::generate(&setup.folder.join("models"), self.models)?;
-        parsing::start(&setup, &project, &mut report)?;
-        parsing::parse(&setup, &project, &mut report)?;
-        running::duckdb(&setup, &project, &mut report)?;
-        if !self.skip_postgres {
-            running::postgres(&setup, &project, &mut report)?;
-        }
-        if !self.skip_day {
-            day::day(&setup, self.scale, &mut report)?;
-        }
+        let measured = self.measure(&setup, &mut report);
         report.note(format!("load after: {}", measure::load()));
+        // What was measured before something failed is kept.
         if !self.dry_run {
             report.write(&root().join("docs/benchmarks.md"), &Section::Dbt)?;
+        }
+        measured
+    }
+
+    fn measure(&self, setup: &Setup, report: &mut Report) -> Result<()> {
+        let project = Project::generate(&setup.folder.join("models"), self.models)?;
+        parsing::start(setup, &project, report)?;
+        parsing::parse(setup, &project, report)?;
+        running::duckdb(setup, &project, report)?;
+        if !self.skip_postgres {
+            running::postgres(setup, &project, report)?;
+        }
+        if !self.skip_day {
+            day::day(setup, self.scale, report)?;
         }
         Ok(())
     }
