@@ -1,8 +1,10 @@
 //! Whoever submits runs: does not know whether a request that got no answer was heard, and so repeats it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
+use common::task::{FailureKind, FailureKinds};
 use common::{NodeId, RequestId, RunId};
 use scheduler::leader::Ticket;
 use scheduler::state::{Command, Submission};
@@ -15,7 +17,8 @@ const NODES: usize = 8;
 #[derive(Debug, Default)]
 pub struct Client {
     requests: Vec<Request>,
-    asked: BTreeMap<Ticket, usize>,
+    /// Request and run id of each proposal without an answer.
+    asked: BTreeMap<Ticket, (usize, RunId)>,
     tickets: u64,
     drawn: u64,
 }
@@ -46,11 +49,14 @@ impl Client {
         let plan = RunPlan {
             pools: BTreeMap::from([("heavy".to_owned(), 1 + dice.below(2) as u32)]),
             fail_fast: dice.percent(25),
+            timeout: dice.percent(10).then(|| Duration::from_millis(200 + dice.below(400) as u64)),
+            task_timeout: dice.percent(15).then(|| Duration::from_millis(20 + dice.below(100) as u64)),
+            priority: dice.below(3) as i32 - 1,
             retry: RetryPolicy {
                 attempts_max: 1 + dice.below(4) as u32,
                 backoff_initial_ms: 1 + dice.below(50) as u64,
                 backoff_max_ms: 100,
-                kinds: RetryPolicy::KINDS,
+                kinds: RetryPolicy::KINDS.and(FailureKinds::one(FailureKind::Timeout)),
             },
             ..RunPlan::new(RunId(uuid::Uuid::nil()), request, tasks)
         };
@@ -78,7 +84,8 @@ impl Client {
     pub fn ask(&mut self, number: usize) -> (Ticket, Command) {
         self.drawn += 1;
         let mut plan = self.requests[number].plan.clone();
-        plan.run = RunId(uuid::Uuid::from_u64_pair(number as u64, self.drawn));
+        let run = RunId(uuid::Uuid::from_u64_pair(number as u64, self.drawn));
+        plan.run = run;
         let options = RunOptions {
             verb: Verb::Build,
             full_refresh: false,
@@ -88,7 +95,7 @@ impl Client {
             vars: common::JsonMap::new(),
         };
         let ticket = self.ticket();
-        self.asked.insert(ticket, number);
+        self.asked.insert(ticket, (number, run));
         (ticket, Command::SubmitRun(Box::new(Submission::new(plan, options, ""))))
     }
 
@@ -97,9 +104,14 @@ impl Client {
         Ticket(self.tickets)
     }
 
+    /// A submission has failed: its run, which must not exist.
+    pub fn failed(&mut self, ticket: Ticket) -> Option<RunId> {
+        self.asked.remove(&ticket).map(|(_, run)| run)
+    }
+
     /// The answer to a submission; an error where the same request was given another run before.
     pub fn answered(&mut self, ticket: Ticket, run: RunId) -> Result<(), String> {
-        let Some(number) = self.asked.remove(&ticket) else { return Ok(()) };
+        let Some((number, _)) = self.asked.remove(&ticket) else { return Ok(()) };
         match self.requests[number].run.replace(run) {
             Some(before) if before != run => Err(format!("request {number} was run {before}, now {run}")),
             _ => Ok(()),

@@ -1,13 +1,16 @@
-//! Simulation of a scheduler and its workers under faults, and the invariants it checks.
+//! Simulation of a replicated scheduler and its workers under faults, and the invariants it checks.
 //!
 //! One seed decides everything: which message arrives when, who dies, what the disk forgets. The scheduler's state machine and
-//! leader are the real ones; the disk, the network, the workers and the warehouse are small models that fail on purpose.
+//! leader are the real ones; consensus, disks, networks, clocks, workers and the warehouse are small models that fail on purpose.
 //!
 //! Invariant: nothing here reads a clock or a random number: the same seed gives the same history, step by step.
 
 pub mod client;
+pub mod consensus;
 pub mod dice;
-pub mod disk;
+pub mod judge;
+pub mod member;
+pub mod mesh;
 pub mod network;
 pub mod planted;
 pub mod warehouse;

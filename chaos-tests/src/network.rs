@@ -1,4 +1,4 @@
-//! Sessions between workers and the leader. Messages are late, repeated and out of order; a cut loses what is under way.
+//! Sessions between workers and leaders. Messages are late, repeated and out of order; a cut loses what is under way.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,6 +12,8 @@ const OVERTAKES: usize = 4;
 
 #[derive(Debug, Default)]
 pub struct Link {
+    /// The replica at its other end.
+    replica: u64,
     to_leader: VecDeque<WorkerMessage>,
     to_worker: VecDeque<LeaderMessage>,
 }
@@ -25,19 +27,24 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn open(&mut self) -> SessionId {
+    pub fn open(&mut self, replica: u64) -> SessionId {
         self.opened += 1;
         let session = SessionId(self.opened);
-        self.links.insert(session, Link::default());
+        self.links.insert(session, Link { replica, ..Link::default() });
         session
+    }
+
+    pub fn replica(&self, session: SessionId) -> Option<u64> {
+        self.links.get(&session).map(|link| link.replica)
     }
 
     pub fn cut(&mut self, session: SessionId) {
         self.links.remove(&session);
     }
 
-    pub fn cut_all(&mut self) {
-        self.links.clear();
+    /// All sessions with a replica.
+    pub fn cut_all(&mut self, replica: u64) {
+        self.links.retain(|_, link| link.replica != replica);
     }
 
     pub fn is_open(&self, session: SessionId) -> bool {

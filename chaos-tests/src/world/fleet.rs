@@ -1,4 +1,4 @@
-//! Workers that start, die, freeze, dial and work, and the network between them and the leader.
+//! Workers that start, die, freeze, dial and work, and the network between them and leaders.
 
 use common::session::WorkerMessage;
 use scheduler::leader::SessionId;
@@ -45,10 +45,17 @@ impl World {
     }
 
     pub(super) fn hang_up(&mut self, session: SessionId) {
+        let replica = self.network.replica(session);
         self.network.cut(session);
-        if let Some(leader) = &mut self.leader {
+        let leader = replica.and_then(|replica| self.members[replica as usize - 1].leader());
+        if let Some(leader) = leader {
             leader.disconnect(session);
         }
+    }
+
+    /// The replica leads no more, or is gone.
+    pub(super) fn hang_up_on(&mut self, replica: u64) {
+        self.network.cut_all(replica);
     }
 
     /// Dials if there is no session; else a heartbeat, or reports again.
@@ -58,6 +65,9 @@ impl World {
     }
 
     pub(super) fn talk_from(&mut self, place: usize) {
+        // Whoever believes to lead; there may be two.
+        let leaders = self.leaders();
+        let replica = self.dice.pick(&leaders).copied();
         let worker = &mut self.workers[place];
         if worker.paused {
             return;
@@ -73,8 +83,9 @@ impl World {
                 }
             }
             None => {
-                let Some(leader) = &mut self.leader else { return };
-                let session = self.network.open();
+                let Some(replica) = replica else { return };
+                let Some(leader) = self.members[replica].leader() else { return };
+                let session = self.network.open(replica as u64 + 1);
                 leader.connect(session);
                 worker.session = Some(session);
                 let hello = worker.hello();
@@ -99,7 +110,7 @@ impl World {
         let Some(report) = worker.work(dice, warehouse, self.trouble, &self.broken, self.planted) else { return };
         if let WorkerMessage::Report(report) = &report {
             let key = (report.run, report.node.clone(), report.epoch);
-            self.told_outcomes.insert(key, report.outcome.clone());
+            self.judge.outcomes.insert(key, report.outcome.clone());
         }
         let line = format!("{}: {report:?}", worker.id);
         if let Some(session) = worker.session {
@@ -108,17 +119,23 @@ impl World {
         self.tell(|| line);
     }
 
-    pub(super) fn deliver_to_leader(&mut self) {
+    pub(super) fn deliver_to_leader(&mut self) -> Result<(), String> {
         if let Some(&session) = self.dice.pick(&self.network.sessions()) {
-            self.hand_to_leader(session);
+            self.hand_to_leader(session)?;
         }
+        Ok(())
     }
 
-    pub(super) fn hand_to_leader(&mut self, session: SessionId) -> bool {
-        let Some(leader) = &mut self.leader else { return false };
-        let Some(message) = self.network.at_leader(session, &mut self.dice) else { return false };
-        leader.receive(session, message, self.now);
-        true
+    pub(super) fn hand_to_leader(&mut self, session: SessionId) -> Result<bool, String> {
+        let Some(replica) = self.network.replica(session) else { return Ok(false) };
+        let Some(message) = self.network.at_leader(session, &mut self.dice) else { return Ok(false) };
+        let place = replica as usize - 1;
+        let now = self.members[place].clock(self.now);
+        if let Some(leader) = self.members[place].leader() {
+            leader.receive(session, message, now);
+        }
+        self.speak(place)?;
+        Ok(true)
     }
 
     pub(super) fn deliver_to_worker(&mut self) {

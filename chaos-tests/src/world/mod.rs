@@ -1,31 +1,33 @@
 //! Everything together: random steps with faults, then healing, then convergence; invariants after every step.
 
 mod fleet;
-mod judgement;
-mod leading;
 mod orders;
+mod reads;
+mod replicas;
 mod rest;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use common::task::TaskOutcome;
-use common::{Epoch, NodeId, RunId, Timestamp};
-use scheduler::leader::{Leader, Policy};
-use scheduler::state::RunOutcome;
-use scheduler::state::invariants::Watch;
+use common::{NodeId, Timestamp};
+use scheduler::leader::Policy;
 
 use crate::client::Client;
 use crate::dice::Dice;
-use crate::disk::Disk;
+use crate::judge::Judge;
+use crate::member::Member;
+use crate::mesh::Mesh;
 use crate::network::Network;
 use crate::planted::Planted;
 use crate::warehouse::Warehouse;
 use crate::worker::{Trouble, Worker};
 
+use reads::Read;
+
 /// Random steps before healing.
-const STEPS: usize = 220;
+const STEPS: usize = 500;
+const REPLICAS: u64 = 3;
 /// Rounds in which a healed world must come to rest.
 const ROUNDS_MAX: usize = 600;
 const REQUESTS_MAX: usize = 4;
@@ -74,8 +76,9 @@ pub struct World {
     planted: Option<Planted>,
     now: Timestamp,
     policy: Policy,
-    leader: Option<Leader>,
-    disk: Disk,
+    members: Vec<Member>,
+    mesh: Mesh,
+    reads: Vec<Read>,
     network: Network,
     warehouse: Warehouse,
     workers: Vec<Worker>,
@@ -84,12 +87,7 @@ pub struct World {
     trouble: Trouble,
     /// Nodes whose SQL is wrong.
     broken: BTreeSet<NodeId>,
-    /// How each attempt ended, as its worker told it.
-    told_outcomes: BTreeMap<(RunId, NodeId, Epoch), TaskOutcome>,
-    watch: Watch,
-    /// Index and digest of the state when something was last answered.
-    answered: (u64, u64),
-    finished: BTreeMap<RunId, RunOutcome>,
+    judge: Judge,
     crashes: usize,
     history: Vec<String>,
     told: u64,
@@ -107,8 +105,9 @@ impl World {
             planted,
             now: Timestamp(1_000_000),
             policy,
-            leader: None,
-            disk: Disk::default(),
+            members: (1..=REPLICAS).map(|id| Member::new(id, REPLICAS, planted)).collect(),
+            mesh: Mesh::default(),
+            reads: Vec::new(),
             network: Network::default(),
             warehouse: Warehouse::default(),
             workers: Vec::new(),
@@ -116,10 +115,7 @@ impl World {
             client: Client::default(),
             trouble,
             broken,
-            told_outcomes: BTreeMap::new(),
-            watch: Watch::default(),
-            answered: (0, 0),
-            finished: BTreeMap::new(),
+            judge: Judge::default(),
             crashes: 0,
             history: Vec::new(),
             told: 0,
@@ -143,10 +139,9 @@ impl World {
     }
 
     fn report(&self) -> Report {
-        let digest = self.leader.as_ref().map_or(0, |leader| leader.state().digest());
         Report {
-            fingerprint: digest ^ self.told,
-            entries: self.disk.last_index(),
+            fingerprint: self.members[0].state().digest() ^ self.told,
+            entries: self.judge.last(),
             crashes: self.crashes,
             runs: self.client.len(),
             publications: self.warehouse.publications().count(),
@@ -167,19 +162,45 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         match self.dice.below(100) {
-            0..=24 => self.deliver_to_leader(),
-            25..=44 => self.deliver_to_worker(),
-            45..=64 => return self.lead(true),
-            65..=82 => self.work(),
-            83..=86 => self.talk(),
-            87..=89 => self.ask(),
-            90..=92 => self.now = self.now.plus(Duration::from_millis(self.dice.below(50) as u64)),
-            93 => self.pause(),
-            94 => self.fire(),
-            95..=96 => self.cut(),
-            97 => self.order(),
-            98 => self.compact(),
-            _ => self.crash(),
+            0..=14 => self.deliver_to_leader()?,
+            15..=26 => self.deliver_to_worker(),
+            27..=46 => drop(self.relay()?),
+            47..=60 => {
+                let place = self.any_replica();
+                self.sync(place)?;
+            }
+            61..=70 => {
+                let leaders = self.leaders();
+                if let Some(&place) = self.dice.pick(&leaders) {
+                    self.lead(place)?;
+                }
+            }
+            71..=80 => self.work(),
+            81..=83 => self.talk(),
+            84..=85 => self.ask(),
+            86..=87 => self.now = self.now.plus(Duration::from_millis(self.dice.below(50) as u64)),
+            88..=89 => self.read()?,
+            90 => self.watch()?,
+            91 => self.pause(),
+            92 => self.fire(),
+            93 => self.cut(),
+            94 => self.order(),
+            95 => self.compact(),
+            96 => self.crash()?,
+            97 => {
+                if self.dice.percent(50) {
+                    self.isolate();
+                } else {
+                    self.jump();
+                }
+            }
+            _ => {
+                let place = self.any_replica();
+                // Somebody waits in vain for a leader; seldom, for one that is there.
+                if self.leaders().is_empty() || self.dice.percent(25) {
+                    self.campaign(place)?;
+                }
+            }
         }
         Ok(())
     }

@@ -17,7 +17,9 @@ impl World {
     }
 
     pub(super) fn ask_for(&mut self, number: usize) {
-        let Some(leader) = &mut self.leader else { return };
+        let leaders = self.leaders();
+        let Some(&place) = self.dice.pick(&leaders) else { return };
+        let Some(leader) = self.members[place].leader() else { return };
         let (ticket, command) = self.client.ask(number);
         leader.propose(ticket, command);
         self.tell(|| format!("request {number} is asked for"));
@@ -25,15 +27,17 @@ impl World {
 
     /// Cancels or retries a run.
     pub(super) fn order(&mut self) {
-        let runs = self.client.runs();
-        let (Some(leader), Some(&run)) = (&mut self.leader, self.dice.pick(&runs)) else { return };
+        let (runs, leaders) = (self.client.runs(), self.leaders());
+        let (Some(&place), Some(&run)) = (self.dice.pick(&leaders), self.dice.pick(&runs)) else { return };
         let command = if self.dice.percent(50) {
             Command::CancelRun { run, cause: CancelCause::Request }
         } else {
             Command::RetryRun { run, manifest_digest: String::new() }
         };
         let line = format!("{command:?}");
-        leader.propose(self.client.ticket(), command);
+        let ticket = self.client.ticket();
+        let Some(leader) = self.members[place].leader() else { return };
+        leader.propose(ticket, command);
         self.tell(|| line);
     }
 }

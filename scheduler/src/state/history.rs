@@ -7,6 +7,7 @@ use common::task::Assignment;
 use common::{Attempt, Epoch, Timestamp, WorkerId};
 
 use super::journal::Record;
+use super::planted::Bug;
 use super::task::{Ending, Failure};
 use super::{Event, Run, State};
 
@@ -34,7 +35,9 @@ pub struct Tried {
 impl State {
     /// Records what an entry did, run by run.
     pub(super) fn record(&mut self, at: Timestamp, events: &[Event]) {
-        for event in events {
+        let gap = self.has(Bug::JournalGap);
+        let lost = |event: &&Event| gap && matches!(event, Event::TaskUpForRetry { .. });
+        for event in events.iter().filter(|event| !lost(event)) {
             if let Some(run) = event.run().and_then(|run| self.runs.get_mut(&run)) {
                 run.record(at, event);
             }

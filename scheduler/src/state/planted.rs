@@ -24,10 +24,12 @@ pub enum Bug {
     AssignmentNotResent,
     /// The lease of a silent worker never ends.
     LeaseIgnored,
+    /// What went wrong for a while is not recorded.
+    JournalGap,
 }
 
 impl Bug {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::StaleEpochAccepted,
         Self::ReportAppliedTwice,
         Self::DeduplicationOff,
@@ -38,5 +40,6 @@ impl Bug {
         Self::RetryForgotten,
         Self::AssignmentNotResent,
         Self::LeaseIgnored,
+        Self::JournalGap,
     ];
 }
