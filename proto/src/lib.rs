@@ -6,6 +6,8 @@
 pub mod client;
 pub mod description;
 pub mod invalid;
+pub mod project;
+pub mod run;
 pub mod scalar;
 pub mod session;
 pub mod task;

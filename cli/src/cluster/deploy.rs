@@ -23,7 +23,7 @@ const DIGESTS_MAX: usize = 10_000;
 /// Bytes of one message.
 const CHUNK_BYTES: usize = 256 << 10;
 /// A file beyond this is refused before it is read.
-const FILE_BYTES_MAX: u64 = 256 << 20;
+const FILE_BYTES_MAX: u64 = 32 << 20;
 
 pub struct Deployed {
     pub bundle: ContentDigest,

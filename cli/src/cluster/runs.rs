@@ -51,7 +51,7 @@ pub fn runs(call: &Call, verb: &args::Runs) -> Result<Exit, Refused> {
             Ok(Exit::Success)
         }
         args::Runs::Retry { run, from } => {
-            let tasks = retry(&cluster, run, from)?;
+            let (run, tasks) = retry(&cluster, run, from)?;
             call.console.output(&format!("run {run} goes on with {tasks} tasks"));
             Ok(Exit::Success)
         }
@@ -79,12 +79,22 @@ pub fn list(cluster: &Connected<'_>, project: &str, limit: u32) -> Result<Vec<Ru
     Ok(runs)
 }
 
+/// A run, with all of its tasks where they are asked for.
 pub fn get(cluster: &Connected<'_>, run: &str, with_tasks: bool) -> Result<GetRunResponse, Refused> {
-    let request = GetRunRequest { run_id: run.to_owned(), with_tasks, stale: false };
-    cluster.ask(|channel| {
-        let request = request.clone();
-        async move { RunServiceClient::new(channel).get_run(request).await }
-    })
+    let mut all = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = GetRunRequest { run_id: run.to_owned(), with_tasks, stale: false, page_token };
+        let page = cluster.ask(|channel| {
+            let request = request.clone();
+            async move { RunServiceClient::new(channel).get_run(request).await }
+        })?;
+        all.extend(page.tasks);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(GetRunResponse { run: page.run, tasks: all, next_page_token: page_token });
+        }
+    }
 }
 
 pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
@@ -96,14 +106,14 @@ pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
     answer.map(drop)
 }
 
-/// How many tasks the run goes on with.
-pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String]) -> Result<u32, Refused> {
+/// Which run goes on, and with how many tasks.
+pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String]) -> Result<(String, u32), Refused> {
     let request = RetryRunRequest { run_id: run.to_owned(), from_nodes: from.to_vec() };
     let answer = cluster.ask(|channel| {
         let request = request.clone();
         async move { RunServiceClient::new(channel).retry_run(request).await }
     })?;
-    Ok(answer.tasks)
+    Ok((answer.run_id, answer.tasks))
 }
 
 fn row(run: &Run) -> Row {

@@ -61,8 +61,8 @@ pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Ref
         resume: None,
     };
     let accept = || {
-        let tasks = runs::retry(&cluster, &newest.run_id, &[])? as usize;
-        Ok(Accepted { run: newest.run_id.clone(), tasks, after: newest.sequence })
+        let (run, tasks) = runs::retry(&cluster, &newest.run_id, &[])?;
+        Ok(Accepted { run, tasks: tasks as usize, after: newest.sequence })
     };
     run::on_cluster(&cluster, &ready.opened, &ready.manifest, &request, accept)
 }

@@ -12,7 +12,7 @@ use proto::v1::run_service_client::RunServiceClient;
 use scheduler::local::Update;
 
 use super::events::Follower;
-use super::{Outcomes, Request, exit, exposures, sum_up, support, write_results};
+use super::{Outcomes, Request, exit, exposures, sum_up, write_results};
 use crate::cluster::Connected;
 use crate::cluster::follow::{self, Watched};
 use crate::console::Event;
@@ -45,7 +45,7 @@ pub fn on_cluster(
         write_results(call, opened, &Outcomes::default(), &request.options, 0.0)?;
         return Ok(Exit::Success);
     }
-    call.report(&support::unsupported(manifest, request.selected.iter()))?;
+    call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
     call.console.emit(&Event::Blank);
     call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });

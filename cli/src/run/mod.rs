@@ -7,7 +7,6 @@ mod exposures;
 mod hooks;
 mod lines;
 mod outcome;
-mod support;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -76,7 +75,7 @@ pub fn run(
         write_results(call, opened, &Outcomes::default(), &options, 0.0)?;
         return Ok(Exit::Success);
     }
-    call.report(&support::unsupported(manifest, request.selected.iter()))?;
+    call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
     let driver = Driver::begin(call, opened, manifest, graph, early, true)?;
     let driver = driver.drive(request)?;

@@ -1,9 +1,11 @@
 //! A project as it travels through a cluster: which files belong to it, what names them, and how every process reads them alike.
 //!
 //! Invariants: a bundle holds what parsing and running read and nothing else, so never `profiles.yml`; equal files have equal digests
-//! on any machine; replicas and workers parse a bundle through [`parse`] and so agree on its manifest.
+//! on any machine; replicas and workers parse a bundle through [`parse`] and so agree on its manifest; parsing reads no file outside of
+//! the bundle.
 
 mod collect;
+mod confine;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +61,11 @@ fn read(root: &Path, target: &Target, invocation: Invocation, diagnostics: &mut 
     let context = Yaml::configuration(invocation.clone(), Some(target.clone()));
     let render = |text: &str| context.value(text);
     let project = Arc::new(RawProject::load(root, "", diagnostics)?.render(&render, true, diagnostics)?);
+    confine::check(&project, root, diagnostics)?;
     let projects = crate::packages::load(Arc::clone(&project), &render, true, diagnostics);
+    for package in &projects[1..] {
+        confine::check(package, root, diagnostics)?;
+    }
     let files = ProjectFiles::discover(projects, diagnostics);
     let parsed = crate::parse(&files, target, &ParseOptions { invocation, cache: None });
     diagnostics.extend(parsed.diagnostics);

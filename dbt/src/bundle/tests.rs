@@ -115,3 +115,18 @@ fn a_bundle_is_named_by_paths_and_contents() {
     distinct.dedup();
     assert_eq!(distinct.len(), digests.len());
 }
+
+#[test]
+fn a_bundle_reads_no_folder_outside_of_it() {
+    let outer = tempfile::tempdir().unwrap();
+    write(outer.path(), "secret/a.sql", "select 1 as n\n");
+    let secret = outer.path().join("secret");
+    for folder in ["../secret", secret.to_str().unwrap(), "models/../../secret"] {
+        let root = outer.path().join("project");
+        write(&root, "dbt_project.yml", &format!("name: p\nversion: '1.0'\nprofile: p\nmodel-paths: ['{folder}']\n"));
+        let (manifest, findings) = parse(&root, &target(), &Invocation::default());
+        assert!(manifest.is_none());
+        let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert_eq!(messages, [format!("the folder '{folder}' is outside of the project")]);
+    }
+}

@@ -8,6 +8,7 @@ mod build_order;
 mod cycle;
 mod plan;
 mod test_edges;
+mod unsupported;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,6 +17,7 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 pub use plan::{PlanOptions, plan};
+pub use unsupported::unsupported;
 
 /// The DAG, with the dependencies as edges.
 #[derive(Clone, Debug, Default)]

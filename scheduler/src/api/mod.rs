@@ -10,16 +10,29 @@
 //! this replica hold more than the limits in [`Config`]; a client that does not read slows nobody but itself.
 
 mod cluster;
+mod commit;
+mod download;
+mod findings;
 mod health;
+mod manifests;
+mod pages;
+mod planning;
+mod projects;
 mod refusal;
+mod runs;
 mod session;
 mod trace;
+mod uploads;
+mod view;
+mod watch;
 mod workers;
 
 use std::future::Future;
 use std::time::Duration;
 
 use proto::v1::cluster_service_server::ClusterServiceServer;
+use proto::v1::project_service_server::ProjectServiceServer;
+use proto::v1::run_service_server::RunServiceServer;
 use proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -59,6 +72,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let limit = config.message_bytes_max;
+    let projects = ProjectServiceServer::new(projects::Service::new(handle.clone()));
+    let runs = RunServiceServer::new(runs::Service::new(handle.clone()));
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
     // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
@@ -70,6 +85,8 @@ pub async fn serve(
         .add_service(health::service(&handle).await)
         .add_service(health::reflection())
         .add_service(raft_service(&handle))
+        .add_service(projects.max_decoding_message_size(limit))
+        .add_service(runs.max_decoding_message_size(limit))
         .add_service(workers.max_decoding_message_size(limit))
         .add_service(cluster.max_decoding_message_size(limit))
         .serve_with_incoming_shutdown(incoming, stop)

@@ -15,7 +15,7 @@ use crate::Rejection;
 use crate::replica::Error;
 
 /// Names us in the details of an error.
-const DOMAIN: &str = "kontiki";
+pub(super) const DOMAIN: &str = "kontiki";
 /// After this a client may try again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 

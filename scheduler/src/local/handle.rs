@@ -6,11 +6,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use common::run::Verb;
 use common::session::{LeaderMessage, WorkerMessage};
 use common::{NodeId, RunId};
 
 use super::{CancelCause, Error, RunView, Submission, Update};
+use crate::durations;
 use crate::leader::SessionId;
 use crate::state::{Command, Reply, State};
 
@@ -156,7 +156,7 @@ impl Handle {
 
     /// How long each node took when it last succeeded in a remembered run.
     pub fn durations(&self) -> Result<BTreeMap<NodeId, Duration>, Error> {
-        self.read(durations)
+        self.read(|state| durations::of(state.runs()))
     }
 
     /// Stops leading after what was asked before. Unfinished runs stay in the log for `retry`.
@@ -200,18 +200,4 @@ impl Handle {
     fn stopped(&self) -> Error {
         self.shared.failure.get().cloned().unwrap_or(Error::Stopped)
     }
-}
-
-fn durations(state: &State) -> BTreeMap<NodeId, Duration> {
-    let mut runs: Vec<_> = state.runs().filter(|run| !matches!(run.options.verb, Verb::Compile | Verb::Show)).collect();
-    runs.sort_by_key(|run| run.sequence);
-    let mut durations = BTreeMap::new();
-    for task in runs.iter().flat_map(|run| run.tasks()) {
-        let ending = task.ending().filter(|ending| ending.failure.is_none());
-        if let Some(result) = ending.and_then(|ending| ending.result) {
-            let took = result.execute_completed_at.since(result.compile_started_at);
-            durations.insert(task.node.clone(), took);
-        }
-    }
-    durations
 }

@@ -1,0 +1,215 @@
+//! `kontiki.v1.RunService`: submitting, looking at, watching and steering runs.
+
+use common::diagnostic::Severity;
+use common::{NodeId, RequestId, RunId};
+use proto::run::{self, Submit, to_submit};
+use proto::scalar::to_run;
+use proto::v1;
+use proto::v1::run_service_server::RunService;
+use tonic::{Request, Response, Status};
+
+use super::manifests::{Key, Manifests};
+use super::planning::{self, Known};
+use super::watch::{Events, Watchers};
+use super::{commit, findings, pages, refusal, trace, view};
+use crate::leader::Proposal;
+use crate::replica::{Consistency, Handle};
+use crate::state::{CancelCause, Command, Reply, Run, State};
+
+/// Most tasks of one answer.
+const TASKS_MAX: usize = 2_000;
+/// Most runs that one request looks at; a filter that matches fewer gets another page.
+const LOOKED_AT_MAX: usize = 10_000;
+
+pub struct Service {
+    handle: Handle,
+    manifests: Manifests,
+    watchers: Watchers,
+}
+
+impl Service {
+    pub fn new(handle: Handle) -> Self {
+        Self { manifests: Manifests::new(handle.clone()), watchers: Watchers::new(), handle }
+    }
+
+    async fn read<T>(&self, stale: bool, question: impl FnOnce(&State) -> T) -> Result<T, Status> {
+        let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
+        self.handle.read(consistency, question).await.map_err(|error| refusal::failed(&error))
+    }
+
+    async fn find<T>(&self, id: RunId, question: impl FnOnce(&Run) -> T) -> Result<T, Status> {
+        let found = self.read(false, |state| state.run(&id).map(question)).await?;
+        found.ok_or_else(|| unknown(id))
+    }
+
+    /// A further run, from the given nodes of an earlier one on.
+    async fn again(
+        &self,
+        run: RunId,
+        nodes: &[NodeId],
+        traceparent: Option<String>,
+    ) -> Result<v1::RetryRunResponse, Status> {
+        let id = RunId(uuid::Uuid::now_v7());
+        let request = RequestId(id.to_string().into());
+        let again = self.find(run, |run| run.again_from(nodes, id, request)).await?;
+        let mut submission = again.map_err(|rejection| refusal::rejected(&rejection))?;
+        submission.traceparent.clone_from(&traceparent);
+        let tasks = submission.plan.tasks.len() as u32;
+        let command = Command::SubmitRun(Box::new(submission));
+        commit::repeatable(&self.handle, Proposal { command, traceparent }).await?;
+        Ok(v1::RetryRunResponse { tasks, run_id: id.to_string() })
+    }
+
+    async fn submit(&self, submit: Submit, traceparent: Option<String>) -> Result<v1::SubmitRunResponse, Status> {
+        let request = submit.request.clone();
+        let known = self.read(false, |state| match state.run_of(&request).and_then(|id| state.run(&id)) {
+            Some(run) => Err(repeated(run)),
+            None => Ok(Known::of(state, &submit)),
+        });
+        let known = match known.await? {
+            Ok(known) => known,
+            Err(answer) => return Ok(answer),
+        };
+        let bundle = known.bundle.ok_or_else(|| not_deployed(&submit))?;
+        let key = Key { bundle, target: submit.target.clone(), vars: submit.options.vars.clone() };
+        let parsed = self.manifests.get(&key).await?;
+        let planned = tokio::task::spawn_blocking(move || {
+            let mut findings = parsed.findings.clone();
+            let ready = parsed.project.as_ref();
+            let submission = ready.and_then(|ready| planning::plan(submit, bundle, ready, &known, &mut findings));
+            (submission, findings)
+        });
+        let (submission, found) =
+            planned.await.map_err(|_| Status::internal("the run could not be planned: a defect"))?;
+        let Some(mut submission) = submission else { return Err(findings::refuse(&found)) };
+        submission.traceparent.clone_from(&traceparent);
+        let tasks = submission.plan.tasks.len() as u32;
+        let command = Command::SubmitRun(Box::new(submission));
+        match commit::repeatable(&self.handle, Proposal { command, traceparent }).await? {
+            Reply::Submitted { run, new: true } => Ok(v1::SubmitRunResponse {
+                run_id: run.to_string(),
+                is_new: true,
+                tasks,
+                diagnostics: found
+                    .iter()
+                    .filter(|finding| finding.severity == Severity::Warning)
+                    .map(run::diagnostic)
+                    .collect(),
+            }),
+            // Somebody was faster with the same request.
+            Reply::Submitted { run, new: false } => self.find(run, repeated).await,
+            _ => Err(Status::internal("the state answered something else: a defect")),
+        }
+    }
+}
+
+/// The answer to a request id that is known.
+fn repeated(run: &Run) -> v1::SubmitRunResponse {
+    let (run_id, tasks) = (run.id.to_string(), run.tasks().len() as u32);
+    v1::SubmitRunResponse { run_id, is_new: false, tasks, diagnostics: Vec::new() }
+}
+
+fn unknown(id: RunId) -> Status {
+    refusal::not_found(format!("run {id} does not exist"))
+}
+
+fn not_deployed(submit: &Submit) -> Status {
+    refusal::not_found(match submit.bundle {
+        None => format!("project '{}' was never deployed", submit.project),
+        Some(bundle) => format!("project '{}' has no bundle {bundle}", submit.project),
+    })
+}
+
+fn run_id(text: &str) -> Result<RunId, Status> {
+    to_run("run_id", text).map_err(|invalid| refusal::invalid(&invalid))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl RunService for Service {
+    type WatchRunStream = Events;
+
+    async fn submit_run(&self, request: Request<v1::SubmitRunRequest>) -> Answer<v1::SubmitRunResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let submit = to_submit(request).map_err(|invalid| refusal::invalid(&invalid))?;
+        self.submit(submit, trace::parent(&metadata)).await.map(Response::new)
+    }
+
+    async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Answer<v1::GetRunResponse> {
+        let request = request.into_inner();
+        let id = run_id(&request.run_id)?;
+        let from = pages::after::<u32>(&request.page_token).map_err(|invalid| refusal::invalid(&invalid))?;
+        let from = from.map_or(0, |last| last.saturating_add(1));
+        let found = self.read(request.stale, |state| {
+            let run = state.run(&id)?;
+            let total = run.tasks().len() as u32;
+            let until = if request.with_tasks { total.min(from.saturating_add(TASKS_MAX as u32)) } else { from };
+            let tasks = (from..until).filter_map(|index| view::task_at(run, index)).collect();
+            let has_more = request.with_tasks && until < total;
+            let next_page_token = if has_more { (until - 1).to_string() } else { String::new() };
+            Some(v1::GetRunResponse { run: Some(view::in_full(run)), tasks, next_page_token })
+        });
+        found.await?.map(Response::new).ok_or_else(|| unknown(id))
+    }
+
+    async fn list_runs(&self, request: Request<v1::ListRunsRequest>) -> Answer<v1::ListRunsResponse> {
+        let request = request.into_inner();
+        let size = pages::size(request.page_size);
+        let after = pages::after::<RunId>(&request.page_token).map_err(|invalid| refusal::invalid(&invalid))?;
+        let states: Vec<v1::RunState> = request.states().collect();
+        let page = self.read(request.stale, |state| {
+            let rest = state.runs().rev().filter(|run| after.is_none_or(|after| run.id < after));
+            let of_project = |run: &&Run| {
+                request.project.is_empty()
+                    || run.deployed.as_ref().is_some_and(|deployed| deployed.project == request.project)
+            };
+            let seen = rest.take(LOOKED_AT_MAX).filter(of_project).map(view::summary);
+            seen.filter(|run| states.is_empty() || states.contains(&run.state())).take(size + 1).collect::<Vec<_>>()
+        });
+        let (runs, next_page_token) = pages::cut(page.await?, size, |run| run.run_id.clone());
+        Ok(Response::new(v1::ListRunsResponse { runs, next_page_token }))
+    }
+
+    async fn watch_run(&self, request: Request<v1::WatchRunRequest>) -> Answer<Self::WatchRunStream> {
+        let v1::WatchRunRequest { run_id: id, after_sequence } = request.into_inner();
+        let id = run_id(&id)?;
+        let tasks = self.find(id, |run| run.tasks().len() as u32).await?;
+        self.watchers.stream(tasks, self.handle.watch(id, after_sequence)).map(Response::new)
+    }
+
+    async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Answer<v1::CancelRunResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let command = Command::CancelRun { run: run_id(&request.run_id)?, cause: CancelCause::Request };
+        commit::repeatable(&self.handle, trace::proposal(&metadata, command)).await?;
+        Ok(Response::new(v1::CancelRunResponse {}))
+    }
+
+    async fn retry_run(&self, request: Request<v1::RetryRunRequest>) -> Answer<v1::RetryRunResponse> {
+        let (metadata, _, request) = request.into_parts();
+        let run = run_id(&request.run_id)?;
+        if !request.from_nodes.is_empty() {
+            let nodes = request.from_nodes.into_iter().map(NodeId::from).collect::<Vec<_>>();
+            return self.again(run, &nodes, trace::parent(&metadata)).await.map(Response::new);
+        }
+        let manifest_digest = self.find(run, |run| run.manifest_digest.clone()).await?;
+        let command = Command::RetryRun { run, manifest_digest };
+        match commit::once(&self.handle, trace::proposal(&metadata, command)).await? {
+            Reply::Retried { tasks } => Ok(Response::new(v1::RetryRunResponse { tasks, run_id: run.to_string() })),
+            _ => Err(Status::internal("the state answered something else: a defect")),
+        }
+    }
+
+    async fn get_task(&self, request: Request<v1::GetTaskRequest>) -> Answer<v1::GetTaskResponse> {
+        let v1::GetTaskRequest { run_id: id, node_id } = request.into_inner();
+        let id = run_id(&id)?;
+        let node = NodeId::from(node_id);
+        let found = self.find(id, |run| {
+            let index = run.find(&node)?;
+            let attempts = run.attempts(index).iter().map(view::attempt).collect();
+            Some(v1::GetTaskResponse { task: view::task_at(run, index), attempts, compiled_code: String::new() })
+        });
+        let task = found.await?.ok_or_else(|| refusal::not_found(format!("run {id} has no task {node}")))?;
+        Ok(Response::new(task))
+    }
+}
