@@ -13,6 +13,7 @@ use proto::scalar::timestamp;
 use proto::task::failure_kind;
 use proto::v1::watch_run_response::{self as wire, Event as Wire};
 use proto::v1::{self, WatchRunResponse};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -33,11 +34,12 @@ pub type Events = BoxStream<'static, Result<WatchRunResponse, Status>>;
 /// Room for those who watch.
 pub struct Watchers {
     room: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Watchers {
     pub fn new() -> Self {
-        Self { room: Arc::new(Semaphore::new(WATCHERS_MAX)) }
+        Self { room: Arc::new(Semaphore::new(WATCHERS_MAX)), patience: PATIENCE }
     }
 
     /// Sends a run's events to a client. `tasks` is how many the run has.
@@ -50,40 +52,50 @@ impl Watchers {
         let room = room.map_err(|_| refusal::exhausted(format!("{WATCHERS_MAX} clients watch runs here already")))?;
         let (sender, receiver) = mpsc::channel(BUFFERED_MAX);
         let (end, ended) = oneshot::channel();
-        tokio::spawn(relay(tasks, events, sender, end, room));
+        let client = Client { sender, end, patience: self.patience, _room: room };
+        tokio::spawn(client.relay(tasks, events));
         let last = futures::stream::once(ended).filter_map(|reason| async { reason.ok().map(Err) });
         Ok(ReceiverStream::new(receiver).map(Ok).chain(last).boxed())
     }
 }
 
-/// Until the events end, the client is gone, or reads nothing for too long.
-async fn relay(
-    tasks: u32,
-    mut events: impl Stream<Item = Result<Recorded, Error>> + Unpin,
+/// Our end of one client's stream.
+struct Client {
     sender: mpsc::Sender<WatchRunResponse>,
+    /// Takes the reason why there are no more events.
     end: oneshot::Sender<Status>,
+    patience: Duration,
     _room: OwnedSemaphorePermit,
-) {
-    loop {
-        let recorded = tokio::select! {
-            recorded = events.next() => recorded,
-            () = sender.closed() => return,
-        };
-        let status = match recorded {
-            None => return,
-            Some(Err(error)) => refusal::failed(&error),
-            Some(Ok(recorded)) => match sender.send_timeout(response(tasks, recorded), PATIENCE).await {
-                Ok(()) => continue,
-                Err(mpsc::error::SendTimeoutError::Closed(_)) => return,
-                Err(mpsc::error::SendTimeoutError::Timeout(_)) => refusal::exhausted(format!(
-                    "the client read nothing for {} seconds; it may go on after the last event it has",
-                    PATIENCE.as_secs()
-                )),
-            },
-        };
-        // Whoever listens no more needs no reason.
-        let _ = end.send(status);
-        return;
+}
+
+impl Client {
+    /// Until the events end, the client is gone, or reads nothing for too long.
+    async fn relay(self, tasks: u32, mut events: impl Stream<Item = Result<Recorded, Error>> + Unpin) {
+        loop {
+            let recorded = tokio::select! {
+                recorded = events.next() => recorded,
+                () = self.sender.closed() => return,
+            };
+            let status = match recorded {
+                None => return,
+                Some(Err(error)) => refusal::failed(&error),
+                Some(Ok(recorded)) => match self.sender.send_timeout(response(tasks, recorded), self.patience).await {
+                    Ok(()) => continue,
+                    Err(SendTimeoutError::Closed(_)) => return,
+                    Err(SendTimeoutError::Timeout(_)) => self.too_slow(),
+                },
+            };
+            // Whoever listens no more needs no reason.
+            let _ = self.end.send(status);
+            return;
+        }
+    }
+
+    fn too_slow(&self) -> Status {
+        let seconds = self.patience.as_secs();
+        refusal::exhausted(format!(
+            "the client read nothing for {seconds} seconds; it may go on after the last event it has"
+        ))
     }
 }
 
@@ -147,13 +159,12 @@ mod tests {
         })
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_never_reads_is_given_up_and_told_why() {
-        let watchers = Watchers::new();
+        let watchers = Watchers { patience: Duration::from_millis(1), ..Watchers::new() };
         let mut events = watchers.stream(1, endless()).unwrap();
-        // The clock stands still but for what waits for it.
-        tokio::time::sleep(PATIENCE * 2).await;
-        assert_eq!(watchers.room.available_permits(), WATCHERS_MAX);
+        // Its place is free once it has been given up.
+        drop(watchers.room.acquire_many(WATCHERS_MAX as u32).await.unwrap());
         let mut expected = 1;
         let status = loop {
             match events.next().await.unwrap() {
