@@ -45,6 +45,14 @@ fn endless_templates_end() {
 }
 
 #[test]
+fn templates_that_only_count_end() {
+    let project = Project::small();
+    let round = "{% for i in range(100000) %}";
+    project.file("models/x.sql", format!("{round}{round}{{% endfor %}}{{% endfor %}}select 1"));
+    refused(&project, &["parse"], &["error[K1103]: the template took more than", "steps", "--> models/x.sql:1:29"]);
+}
+
+#[test]
 fn recursion_ends() {
     let project = Project::small();
     project.file("macros/f.sql", "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}");
