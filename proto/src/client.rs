@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorDetails, StatusExt};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A replica that does not answer pings for this long is as good as gone, even where its machine keeps the connection open.
@@ -21,8 +21,12 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// Addresses that are remembered beside those that were configured.
 const LEARNED_MAX: usize = 64;
 
-/// The metadata key under which an error's details name the leader's address.
-pub const LEADER_ADDRESS: &str = "leader_address";
+/// In the details of an error of a replica that does not lead.
+const NOT_LEADER: &str = "NOT_LEADER";
+/// The metadata key under which those details name the leader's address.
+const LEADER_ADDRESS: &str = "leader_address";
+/// Whose reasons they are.
+const DOMAIN: &str = "kontiki";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -161,8 +165,15 @@ pub fn is_retryable(status: &Status) -> bool {
 
 /// The leader's address, where the error says that another replica leads; empty where it does not know which.
 pub fn leader_of(status: &Status) -> Option<String> {
-    let details = status.get_details_error_info()?;
-    details.metadata.get(LEADER_ADDRESS).cloned()
+    let info = status.get_details_error_info().filter(|info| info.reason == NOT_LEADER)?;
+    Some(info.metadata.get(LEADER_ADDRESS).cloned().unwrap_or_default())
+}
+
+/// What a replica answers that does not lead; `leader` is empty where it does not know who does.
+pub fn not_leader(leader: &str) -> Status {
+    let metadata = HashMap::from([(LEADER_ADDRESS.to_owned(), leader.to_owned())]);
+    let details = ErrorDetails::with_error_info(NOT_LEADER, DOMAIN, metadata);
+    Status::with_error_details(Code::FailedPrecondition, "another replica leads", details)
 }
 
 /// The error with the address it came from.
@@ -204,8 +215,6 @@ mod tests {
 
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tonic_types::ErrorDetails;
-
     use super::*;
 
     #[test]
@@ -224,12 +233,6 @@ mod tests {
         replicas.learn(["b:1", "c:1"]);
         replicas.prefer("c:1");
         assert_eq!(replicas.addresses(), ["http://c:1", "http://a:1", "http://b:1"]);
-    }
-
-    fn not_leader(leader: &str) -> Status {
-        let metadata = HashMap::from([(LEADER_ADDRESS.to_owned(), leader.to_owned())]);
-        let details = ErrorDetails::with_error_info("NOT_LEADER", "kontiki", metadata);
-        Status::with_error_details(Code::FailedPrecondition, "another replica leads", details)
     }
 
     #[tokio::test]

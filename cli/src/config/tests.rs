@@ -104,3 +104,19 @@ fn what_is_described_can_be_read_again() {
     let server = second.read::<Server>();
     assert_eq!(server.peers, ["a:1", "b:1"]);
 }
+
+#[test]
+fn every_setting_is_on_the_page() {
+    let page = include_str!("../../../docs/reference/configuration.md");
+    for (section, settings) in SECTIONS {
+        let part = page.split("\n## ").find(|part| part.starts_with(&format!("`[{section}]`"))).unwrap_or_default();
+        for setting in settings {
+            let default = if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
+            let row = format!("| `{}` | {} | {default} |", setting.key, setting.help);
+            assert!(
+                part.lines().any(|line| line == row),
+                "docs/reference/configuration.md has no row '{row}' in [{section}]"
+            );
+        }
+    }
+}

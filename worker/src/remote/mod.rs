@@ -22,7 +22,7 @@ use std::time::Duration;
 use common::WorkerId;
 use common::session::WorkerDescription;
 use proto::client::{self, Replicas};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use cache::{Bundle, Cache};
 pub use profiles::{Profiles, Search};
@@ -109,7 +109,14 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
     };
     let (handle, join) = session::start(session).map_err(Error::Threads)?;
     tracing::info!(worker = %worker, slots = config.slots, "the worker starts");
-    let drained = tokio::task::spawn_blocking(move || join.wait());
+    // A thread of its own rather than one of the runtime's, whose end would wait for it.
+    let (drain, drained) = oneshot::channel();
+    let wait = move || {
+        join.wait();
+        // Nobody listens where the grace was over first.
+        drop(drain.send(()));
+    };
+    std::thread::Builder::new().name("drain".to_owned()).spawn(wait).map_err(Error::Threads)?;
     let link = Link::new(replicas, handle.clone(), cluster);
     let linked = tokio::spawn(link.clone().keep());
 
