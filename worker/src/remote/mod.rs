@@ -114,7 +114,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
     let wait = move || {
         join.wait();
         // Nobody listens where the grace was over first.
-        drop(drain.send(()));
+        let _ = drain.send(());
     };
     std::thread::Builder::new().name("drain".to_owned()).spawn(wait).map_err(Error::Threads)?;
     let link = Link::new(replicas, handle.clone(), cluster);
