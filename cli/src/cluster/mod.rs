@@ -11,6 +11,7 @@ mod dev;
 pub mod follow;
 mod process;
 mod projects;
+mod replica;
 mod runs;
 mod server;
 mod show;

@@ -1,9 +1,57 @@
 //! `kontiki server`: a replica of the scheduler.
 
-use super::args;
+use common::diagnostic::Code;
+use scheduler::replica::{Config, Timings};
+use worker::remote::Stop;
+
+use super::replica::{Replica, listen};
+use super::{args, connect, process};
+use crate::config;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 
-pub fn server(_call: &Call, _server: &args::Server) -> Result<Exit, Refused> {
-    Ok(Exit::Unusable)
+pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
+    let mut layers = server.source.layers();
+    layers.flags::<config::Server>(&server.flags.values);
+    let settings = layers.read::<config::Server>();
+    process::prepare(call, &mut layers)?;
+    let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
+    let exit = runtime.block_on(async {
+        let mut stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
+        let listener = listen(&settings.listen).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+        let grace = settings.grace;
+        let config = of_settings(settings);
+        let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop >= Stop::Drain) => {}
+            diagnostic = replica.failed() => return Err(call.refuse(diagnostic)),
+        }
+        tokio::select! {
+            () = replica.end(grace) => {}
+            _ = stop.wait_for(|stop| *stop >= Stop::Interrupt) => {}
+        }
+        Ok(Exit::Success)
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+fn of_settings(settings: config::Server) -> Config {
+    let host = process::host();
+    // Nobody reaches the address that stands for all of a machine's.
+    let advertise = settings.advertise.unwrap_or_else(|| match settings.listen.rsplit_once(':') {
+        Some(("0.0.0.0" | "[::]", port)) => format!("{host}:{port}"),
+        _ => settings.listen.clone(),
+    });
+    let mut config = Config::new(settings.data_dir, settings.name.unwrap_or(host), advertise);
+    config.peers = settings.peers;
+    config.replicas = settings.replicas as usize;
+    config.timings = Timings {
+        heartbeat: settings.heartbeat_interval,
+        election_min: settings.election_timeout_min,
+        election_max: settings.election_timeout_max,
+    };
+    config.policy.lease = settings.lease;
+    config.policy.runs_kept = settings.runs_kept as usize;
+    config
 }

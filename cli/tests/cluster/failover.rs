@@ -1,0 +1,73 @@
+//! The leader dies, or leaves, while a run is under way.
+
+use crate::fleet::{Database, Fleet};
+use crate::support::Project;
+
+/// Held by the test while a model waits for it.
+const LOCK: &str = "4728";
+
+/// A model that waits for the test in its middle.
+fn waiting() -> Project {
+    let project = Project::small();
+    let sql =
+        format!("select id from {{{{ ref('raw') }}}} where (select pg_advisory_xact_lock_shared({LOCK}) is not null)");
+    project.model("slow", "table", &sql);
+    project.model("last", "table", "select count(*)::int as n from {{ ref('slow') }}");
+    project
+}
+
+fn hold(database: &mut Database) {
+    database.0.batch_execute(&format!("select pg_advisory_lock({LOCK})")).unwrap();
+}
+
+fn let_go(database: &mut Database) {
+    database.0.batch_execute(&format!("select pg_advisory_unlock({LOCK})")).unwrap();
+}
+
+/// Builds with the leader gone in the middle; `end` is the signal that ends it.
+fn build_without_the_leader(end: &str) {
+    let mut fleet = Fleet::start(waiting(), 3, 2);
+    let mut database = fleet.client();
+    hold(&mut database);
+    let mut build = fleet.begin(&["build"]);
+    build.await_line("START sql table model main.slow");
+    let leader = fleet.leader();
+    fleet.replicas[leader].signal(end);
+    fleet.replicas[leader].code();
+    fleet.await_leader_other_than(leader);
+    let_go(&mut database);
+    let ended = build.finish();
+    assert_eq!(ended.code, Some(0), "{ended}\n{}", fleet.logs());
+    ended.says("Done. PASS=6 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=6");
+    assert_eq!(database.rows("select n::text from main.last"), ["2"]);
+    assert_eq!(database.published(), ["model.p.first", "model.p.last", "model.p.second", "model.p.slow", "seed.p.raw"]);
+    // SQL went on without a leader: no attempt was lost.
+    let runs = fleet.json(&["runs", "list"]);
+    let tasks = fleet.json(&["task", "list", runs[0]["id"].as_str().unwrap()]);
+    let attempts: Vec<u64> = tasks.as_array().unwrap().iter().map(|task| task["attempt"].as_u64().unwrap()).collect();
+    assert_eq!(attempts, [1; 6]);
+}
+
+#[test]
+fn a_run_outlives_the_leader_s_sudden_death() {
+    build_without_the_leader("KILL");
+}
+
+#[test]
+fn a_run_outlives_the_leader_s_orderly_end() {
+    build_without_the_leader("TERM");
+}
+
+#[test]
+fn ctrl_c_cancels_the_run_on_the_cluster() {
+    let fleet = Fleet::start(waiting(), 1, 1);
+    let mut database = fleet.client();
+    hold(&mut database);
+    let mut build = fleet.begin(&["build"]);
+    build.await_line("START sql table model main.slow");
+    build.signal("INT");
+    let ended = build.finish();
+    assert_eq!(ended.code, Some(1), "{ended}\n{}", fleet.logs());
+    assert_eq!(fleet.json(&["runs", "list"])[0]["state"], "canceled");
+    assert_eq!(database.rows("select relname::text from pg_class where relname = 'slow'"), Vec::<String>::new());
+}

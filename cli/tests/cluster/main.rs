@@ -1,0 +1,10 @@
+//! A cluster of real processes on a real PostgreSQL: what a user sees, and what is left when something dies.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod failover;
+mod fleet;
+mod runs;
+#[path = "../program/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
+mod support;
+mod workers;

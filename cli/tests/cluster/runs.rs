@@ -1,0 +1,85 @@
+//! dbt's verbs on a cluster of one replica and one worker.
+
+use crate::fleet::Fleet;
+use crate::support::{Ended, Project};
+
+/// The lines of a run without what differs from call to call.
+fn told(ended: &Ended) -> Vec<String> {
+    let lines = ended.lines().into_iter();
+    lines.map(|line| line.split(" in 0 hours").next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_build_is_told_as_on_this_machine() {
+    let fleet = Fleet::start(Project::small(), 1, 1);
+    let remote = fleet.kontiki(&["build"]);
+    remote.expect(0).says("Done. PASS=4 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=4");
+    let mut database = fleet.client();
+    assert_eq!(database.rows("select id::text from main.second order by id"), ["1", "2"]);
+    assert_eq!(database.published(), ["model.p.first", "model.p.second", "seed.p.raw"]);
+    let results = fleet.project.read("target/run_results.json");
+    let local = fleet.project.kontiki(&["build"]);
+    local.expect(0);
+    assert_eq!(told(&remote), told(&local), "{}", fleet.logs());
+
+    let statuses = |text: &str| {
+        let results: serde_json::Value = serde_json::from_str(text).unwrap();
+        let results = results["results"].as_array().unwrap().clone();
+        let status = |result: &serde_json::Value| (result["unique_id"].to_string(), result["status"].to_string());
+        results.iter().map(status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&results), statuses(&fleet.project.read("target/run_results.json")));
+}
+
+#[test]
+fn a_failed_node_gives_1_and_retry_heals() {
+    let project = Project::small();
+    project.model("second", "table", "select id / 0 as id from {{ ref('first') }}");
+    let fleet = Fleet::start(project, 1, 1);
+    let remote = fleet.kontiki(&["build"]);
+    remote.expect(1).says("division by zero").says("Done. PASS=2 WARN=0 ERROR=1 SKIP=1 NO-OP=0 TOTAL=4");
+    let local = fleet.project.kontiki(&["build"]);
+    local.expect(1);
+    assert_eq!(told(&remote), told(&local));
+
+    // The run goes on with the project that it began with, so only what is outside of it can have been mended.
+    let again = fleet.kontiki(&["retry"]);
+    again.expect(1).says("1 of 2 ERROR creating sql table model main.second").is_silent_about("main.raw");
+}
+
+#[test]
+fn a_run_may_be_left_alone_and_looked_at_later() {
+    let fleet = Fleet::start(Project::small(), 1, 1);
+    let detached = fleet.kontiki(&["build", "--detach", "--quiet"]);
+    detached.expect(0);
+    let run = detached.stdout.trim().to_owned();
+    fleet.kontiki(&["runs", "watch", &run]).expect(0).says("submitted with 4 tasks").says("finished: success");
+    let shown = fleet.json(&["runs", "get", &run]);
+    assert_eq!((shown["state"].as_str(), shown["project"].as_str()), (Some("success"), Some("p")));
+    let tasks = fleet.kontiki(&["task", "list", &run, "-o", "name"]);
+    let mut nodes: Vec<&str> = tasks.stdout.lines().collect();
+    nodes.sort_unstable();
+    assert_eq!(nodes[..3], ["model.p.first", "model.p.second", "seed.p.raw"]);
+    let projects = fleet.json(&["project", "list"]);
+    assert_eq!((projects[0]["name"].as_str(), projects[0]["files"].as_u64()), (Some("p"), Some(5)));
+    assert_eq!(fleet.kontiki(&["project", "deploy"]).expect(0).stdout.contains("project p unchanged"), true);
+    fleet.kontiki(&["runs", "get", "00000000-0000-0000-0000-000000000000"]).expect(2).says("K4003");
+}
+
+#[test]
+fn what_a_cluster_cannot_do_yet_is_refused() {
+    let project = Project::small();
+    project.file("selectors.yml", "selectors:\n  - name: some\n    definition: first\n");
+    let fleet = Fleet::start(project, 1, 1);
+    fleet.kontiki(&["build", "--selector", "some"]).expect(2).says("--selector on a cluster: not supported yet");
+    fleet.kontiki(&["compile"]).expect(2).says("'compile' on a cluster: not supported yet").says("--context local");
+    fleet.kontiki(&["build", "--context", "nowhere"]).expect(0);
+}
+
+#[test]
+fn nobody_there_is_told_with_its_code() {
+    let project = Project::small();
+    let ended = project.kontiki(&["runs", "list", "--server", "127.0.0.1:9"]);
+    ended.expect(2).says("error[K4001]").says("127.0.0.1:9");
+    project.kontiki(&["runs", "list"]).expect(2).says("no cluster was named");
+}
