@@ -24,7 +24,7 @@ const LEARNED_MAX: usize = 64;
 /// In the details of an error of a replica that does not lead.
 const NOT_LEADER: &str = "NOT_LEADER";
 /// The metadata key under which those details name the leader's address.
-const LEADER_ADDRESS: &str = "leader_address";
+pub const LEADER_ADDRESS: &str = "leader_address";
 /// Whose reasons they are.
 const DOMAIN: &str = "kontiki";
 
@@ -153,6 +153,10 @@ impl Replicas {
 
 /// Whether another replica, or the same one a little later, may be able to do what was asked.
 pub fn is_retryable(status: &Status) -> bool {
+    // A replica says so where it knows.
+    if status.get_details_retry_info().is_some() {
+        return true;
+    }
     match status.code() {
         Code::Unavailable | Code::Aborted => true,
         // Only a replica that does not lead names the leader; any other precondition is the caller's.
