@@ -81,7 +81,10 @@ pub fn runtime(threads: usize) -> std::io::Result<Runtime> {
 /// What a replica said, as a finding.
 pub fn diagnostic(status: &Status) -> Diagnostic {
     use tonic::Code as Grpc;
-    let message = status.message().to_owned();
+    let message = match status.message() {
+        "" => format!("the replica answered '{}'", status.code().description()),
+        message => message.to_owned(),
+    };
     // A replica names Kontiki's own code where there is one.
     let named = status.get_details_error_info().and_then(|info| {
         let code = info.metadata.get("code")?;

@@ -5,7 +5,7 @@
 use common::Diagnostic;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use worker::remote::Stop;
 
 use crate::config::{Layers, Log, LogFormat, LogLevel};
@@ -29,7 +29,9 @@ fn start_log(call: &Call, log: &Log) -> Result<(), Diagnostic> {
         LogLevel::Error => LevelFilter::ERROR,
     };
     let is_json = log.format == LogFormat::Json || call.global.log_format == crate::args::LogFormat::Json;
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_max_level(level);
+    // What Raft tells of itself at the same level would drown the rest.
+    let filter = EnvFilter::new(format!("{level},openraft=warn,sled=warn"));
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter);
     let started = if is_json { lines.json().try_init() } else { lines.try_init() };
     started.map_err(|error| Diagnostic::error(common::diagnostic::Code::Internal, error.to_string()))
 }
