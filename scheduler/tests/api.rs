@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Cluster {
     handle: Handle,
     channel: Channel,
+    address: SocketAddr,
     _stop: oneshot::Sender<()>,
     _folder: TempDir,
 }
@@ -48,7 +49,7 @@ impl Cluster {
         let mut leader = handle.leader();
         tokio::time::timeout(PATIENCE, leader.wait_for(Option::is_some)).await.unwrap().unwrap();
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { handle, channel, _stop: stop, _folder: folder }
+        Self { handle, channel, address, _stop: stop, _folder: folder }
     }
 
     fn projects(&self) -> ProjectServiceClient<Channel> {
@@ -522,4 +523,28 @@ async fn only_what_is_selected_is_planned_and_earlier_bundles_stay() {
     let ephemeral = ("models/e.sql", "{{ config(materialized='ephemeral') }} select 1 as n\n");
     cluster.deploy(&[PROJECT, ephemeral]).await;
     assert_eq!(cluster.submit(&request("t")).await.tasks, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs Python with grpcio-tools, named by KONTIKI_CLIENT_PYTHON: cargo xtask test"]
+async fn a_client_made_from_the_proto_files_alone_deploys_submits_and_watches() {
+    let cluster = Cluster::start().await;
+    tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    let python = std::env::var("KONTIKI_CLIENT_PYTHON").unwrap();
+    let project = tempfile::tempdir().unwrap();
+    for (path, text) in CHAIN {
+        let path = project.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let target = r#"{"name": "prod", "profile": "shop", "adapter_type": "postgres", "schema": "public", "threads": 4}"#;
+    let mut client = std::process::Command::new(python);
+    client.arg(format!("{root}/conformance/client/client.py")).arg(format!("{root}/proto/proto"));
+    client.arg(cluster.address.to_string()).arg(project.path()).arg(target);
+    let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+    let (told, wrong) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{told}{wrong}");
+    let last = ["6 model.shop.c TASK_STATE_RUNNING", "7 model.shop.c TASK_STATE_SUCCESS", "8 finished"];
+    assert_eq!(told.lines().skip(5).collect::<Vec<_>>(), last, "{told}");
 }
