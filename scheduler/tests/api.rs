@@ -48,6 +48,8 @@ impl Cluster {
         tokio::spawn(scheduler::api::serve(handle.clone(), listener, scheduler::api::Config::default(), ended));
         let mut leader = handle.leader();
         tokio::time::timeout(PATIENCE, leader.wait_for(Option::is_some)).await.unwrap().unwrap();
+        // It leads once it has committed something.
+        handle.forward(scheduler::Command::PromoteRetries).await.unwrap();
         let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         Self { handle, channel, address, _stop: stop, _folder: folder }
     }

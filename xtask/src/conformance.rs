@@ -41,21 +41,7 @@ pub fn conformance(conformance: &Conformance) -> Result<()> {
     run(harness.args(&conformance.fixtures))
 }
 
-/// The Python of an environment with dbt-core, made the first time and again when its requirements change.
+/// The Python of an environment with dbt-core.
 pub fn python() -> Result<PathBuf> {
-    let requirements = root().join("conformance/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements).context("cannot read conformance/requirements.txt")?;
-    let environment = target().join("oracle");
-    let python = environment.join("bin/python");
-    let installed = environment.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))
-        .context("Python 3 with its venv module is needed to run dbt-core; ./setup installs it")?;
-    run(Command::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(&requirements))?;
-    std::fs::write(&installed, wanted)?;
-    Ok(python)
+    crate::python::environment("oracle", "conformance/requirements.txt")
 }

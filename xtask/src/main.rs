@@ -6,6 +6,7 @@ mod cluster;
 mod conformance;
 mod demo;
 mod duckdb;
+mod python;
 mod run;
 mod smartpizza;
 mod verify;

@@ -4,11 +4,11 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::run::{cargo, run};
-use crate::{conformance, duckdb};
+use crate::{conformance, duckdb, python};
 
 #[derive(Args)]
 pub struct Test {
-    /// Leave out the comparison with dbt-core, which needs Python and its packages
+    /// Leave out what needs Python and its packages: the comparison with dbt-core, the client in another language
     #[arg(long)]
     pub no_conformance: bool,
 }
@@ -25,9 +25,17 @@ pub fn test(test: &Test) -> Result<()> {
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))?;
     if !test.no_conformance {
+        foreign_client()?;
         conformance::conformance(&conformance::Conformance::default())?;
     }
     Ok(())
+}
+
+/// A client in another language, made from the proto files alone.
+fn foreign_client() -> Result<()> {
+    let python = python::environment("client", "conformance/client/requirements.txt")?;
+    let tests = ["test", "--package", "kontiki-scheduler", "--test", "api", "--quiet", "--", "--ignored"];
+    run(cargo().args(tests).env("KONTIKI_CLIENT_PYTHON", python))
 }
 
 pub fn fix() -> Result<()> {
