@@ -40,7 +40,11 @@ fn a_failed_node_gives_1_and_retry_heals() {
     remote.expect(1).says("division by zero").says("Done. PASS=2 WARN=0 ERROR=1 SKIP=1 NO-OP=0 TOTAL=4");
     let local = fleet.project.kontiki(&["build"]);
     local.expect(1);
-    assert_eq!(told(&remote), told(&local));
+    // The cluster does not keep compiled SQL, so there is no file of it here to name.
+    let is_path = |line: &String| line.starts_with("  compiled code at ");
+    let (paths, others): (Vec<String>, Vec<String>) = told(&local).into_iter().partition(is_path);
+    assert_eq!(paths, ["  compiled code at target/compiled/p/models/second.sql"]);
+    assert_eq!(told(&remote), others);
 
     // The run goes on with the project that it began with, so only what is outside of it can have been mended.
     let again = fleet.kontiki(&["retry"]);
@@ -62,7 +66,7 @@ fn a_run_may_be_left_alone_and_looked_at_later() {
     assert_eq!(nodes[..3], ["model.p.first", "model.p.second", "seed.p.raw"]);
     let projects = fleet.json(&["project", "list"]);
     assert_eq!((projects[0]["name"].as_str(), projects[0]["files"].as_u64()), (Some("p"), Some(5)));
-    assert_eq!(fleet.kontiki(&["project", "deploy"]).expect(0).stdout.contains("project p unchanged"), true);
+    fleet.kontiki(&["project", "deploy"]).expect(0).says("project p unchanged");
     fleet.kontiki(&["runs", "get", "00000000-0000-0000-0000-000000000000"]).expect(2).says("K4003");
 }
 
