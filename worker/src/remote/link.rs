@@ -126,7 +126,6 @@ impl Link {
 
     /// No new attempts from now on: this worker refuses them, and the cluster does not send any once it knows.
     pub async fn drain(&self, worker: &WorkerId) {
-        self.session.deliver(LeaderMessage::Drain);
         let request = DrainWorkerRequest { worker_id: worker.to_string() };
         let told = self.replicas.call(|channel| {
             let request = request.clone();
@@ -137,6 +136,8 @@ impl Link {
             Ok(Err(status)) => tracing::warn!(%status, "the cluster does not know that this worker drains"),
             Err(_) => tracing::warn!("the cluster does not know that this worker drains: no replica answered"),
         }
+        // Only now: an idle worker ends at once, and must not be given anything then.
+        self.session.deliver(LeaderMessage::Drain);
     }
 
     /// Interrupts what runs; others will do it.
