@@ -13,6 +13,8 @@ use crate::warehouse::Warehouse;
 
 #[derive(Debug, Default)]
 pub struct Judge {
+    /// Who led each term.
+    elected: BTreeMap<u64, u64>,
     /// The state's digest after each entry.
     ledger: BTreeMap<u64, u64>,
     watch: Watch,
@@ -54,6 +56,14 @@ impl Judge {
         invariants::check(state).map_err(violated)?;
         self.watch.observe(state).map_err(violated)?;
         Ok(true)
+    }
+
+    /// A replica leads.
+    pub fn leads(&mut self, term: u64, replica: u64) -> Result<(), String> {
+        match *self.elected.entry(term).or_insert(replica) {
+            known if known == replica => Ok(()),
+            other => Err(format!("one leader a term: {other} and {replica} in {term}")),
+        }
     }
 
     /// The last entry that anybody applied.

@@ -80,6 +80,30 @@ impl World {
         self.settle(place)
     }
 
+    /// Two want to lead at once.
+    pub(super) fn contest(&mut self) -> Result<(), String> {
+        let spared = self.any_replica();
+        for place in (0..self.members.len()).filter(|place| *place != spared) {
+            self.campaign(place)?;
+        }
+        Ok(())
+    }
+
+    /// The power fails where something was just written, and comes back at once.
+    pub(super) fn lose_a_vote(&mut self) -> Result<(), String> {
+        let is_writing = |place: &usize| {
+            let member = &self.members[*place];
+            !member.is_down && !member.leads() && member.consensus.disk.unsynced() > 0
+        };
+        let writing: Vec<usize> = (0..self.members.len()).filter(is_writing).collect();
+        let Some(&place) = self.dice.pick(&writing) else { return Ok(()) };
+        self.members[place].crash(0);
+        self.crashes += 1;
+        self.hang_up_on(place as u64 + 1);
+        self.tell(|| format!("replica {} dies, keeps no unsynced write, and returns", place + 1));
+        Ok(())
+    }
+
     /// The next message between replicas arrives.
     pub(super) fn relay(&mut self) -> Result<bool, String> {
         let Some(envelope) = self.mesh.arrive(&mut self.dice) else { return Ok(false) };
@@ -129,6 +153,10 @@ impl World {
     fn settle(&mut self, place: usize) -> Result<(), String> {
         let outbox = self.members[place].consensus.outbox();
         self.mesh.send(place as u64 + 1, outbox);
+        let consensus = &self.members[place].consensus;
+        if consensus.leads() {
+            self.judge.leads(consensus.term(), place as u64 + 1)?;
+        }
         let resigned = self.members[place].follow_role(&self.policy, self.now);
         if let Some(resigned) = resigned {
             self.step_down(place, resigned)?;

@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Replicas agree on a leader if there is none, and on everything that is pending.
-    fn confer(&mut self) -> Result<(), String> {
+    pub(super) fn confer(&mut self) -> Result<(), String> {
         if self.leaders().len() != 1 {
             let place = self.any_replica();
             self.campaign(place)?;
