@@ -121,7 +121,10 @@ fn explain(all: &str, settings: &Up) {
     println!("\nTry it:\n");
     println!("  export PATH=\"{}:$PATH\"", program(settings.release).parent().unwrap_or(root()).display());
     println!("  export KONTIKI_SERVER={all} {}", variables.join(" "));
-    println!("  cargo xtask smartpizza --scale 0.001 --postgres postgres");
+    let port = settings.postgres_port;
+    println!(
+        "  cargo xtask smartpizza --scale 0.001 --postgres 'host=127.0.0.1 port={port} user=postgres dbname=postgres'"
+    );
     println!("  cd examples/smartpizza && kontiki build");
     println!("  cargo xtask cluster kill leader     # in another terminal, while it runs\n");
 }
