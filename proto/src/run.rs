@@ -209,11 +209,14 @@ mod tests {
         assert_eq!(submit.retry, RetryPolicy::default());
     }
 
+    /// Breaks a request.
+    type Break = fn(&mut v1::SubmitRunRequest);
+
     #[test]
     fn each_wrong_field_is_named() {
         let no_time = Some(prost_types::Duration::default());
         let never = Some(v1::RetryPolicy::default());
-        let wrong: [(&str, fn(&mut v1::SubmitRunRequest)); 7] = [
+        let wrong: [(&str, Break); 7] = [
             ("request_id", |request| request.request_id.clear()),
             ("request_id", |request| request.request_id = "r".repeat(129)),
             ("project", |request| request.project = "../x".to_owned()),

@@ -469,7 +469,7 @@ fn collects_what_nobody_builds_any_more() {
     let folder = tempfile::tempdir().unwrap();
     let warehouse = open(&folder.path().join("w.duckdb"));
     let (mut connection, mut other) = (warehouse.connect().unwrap(), warehouse.connect().unwrap());
-    let staging = |epoch: u64| Relation::new("w", "main", &staging::name("t", builder(epoch)));
+    let staging = |epoch: u64| Relation::new("w", "main", staging::name("t", builder(epoch)));
     let (table, view) = (staging(1).with_type(RelationType::Table), staging(2).with_type(RelationType::View));
     connection
         .execute(&format!(

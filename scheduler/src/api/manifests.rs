@@ -136,7 +136,7 @@ struct Folder {
 impl Folder {
     /// Links to this replica's blobs; copies where the disk has no links.
     fn assemble(handle: &Handle, files: &[BundleFile]) -> io::Result<Self> {
-        let folder = Self { path: beside_blobs(handle).join(uuid::Uuid::now_v7().to_string()) };
+        let folder = Self { path: beside_blobs(handle).join(super::fresh::id().to_string()) };
         fs::create_dir_all(&folder.path)?;
         let mut made = folder.path.clone();
         for file in files {

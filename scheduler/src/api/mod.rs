@@ -13,6 +13,7 @@ mod cluster;
 mod commit;
 mod download;
 mod findings;
+mod fresh;
 mod health;
 mod manifests;
 mod pages;

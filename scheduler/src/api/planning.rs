@@ -100,7 +100,7 @@ pub fn plan(
         timeout: submit.timeout,
         task_timeout: submit.task_timeout,
         worker_labels: submit.worker_labels,
-        ..RunPlan::new(RunId(uuid::Uuid::now_v7()), submit.request, tasks)
+        ..RunPlan::new(RunId(super::fresh::id()), submit.request, tasks)
     };
     let deployed = Deployed { project: submit.project, bundle, target: (&submit.target).into() };
     let submission = Submission::new(plan, submit.options, ready.digest.clone());

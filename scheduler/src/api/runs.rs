@@ -49,7 +49,7 @@ impl Service {
         nodes: &[NodeId],
         traceparent: Option<String>,
     ) -> Result<v1::RetryRunResponse, Status> {
-        let id = RunId(uuid::Uuid::now_v7());
+        let id = RunId(super::fresh::id());
         let request = RequestId(id.to_string().into());
         let again = self.find(run, |run| run.again_from(nodes, id, request)).await?;
         let mut submission = again.map_err(|rejection| refusal::rejected(&rejection))?;

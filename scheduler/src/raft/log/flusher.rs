@@ -142,7 +142,7 @@ impl Flusher {
             Waiter::Entries { end, .. } => Some(*end),
             Waiter::Vote(_) => None,
         });
-        if let Some(end) = end.last() {
+        if let Some(end) = end.max() {
             self.shared.lock().cache.flushed(end);
         }
         for waiter in waiters.drain(..) {
