@@ -11,19 +11,14 @@ pub enum Target {
     AtLeast(f64),
 }
 
-#[derive(Default)]
-pub struct Figures;
-
-impl Figures {
-    #[expect(clippy::print_stdout, reason = "the figures are this program's output")]
-    pub fn say(&mut self, what: &str, value: f64, unit: &str, target: Option<Target>) {
-        let (target, met) = match target {
-            None => (None, None),
-            Some(Target::AtMost(limit)) => (Some(format!("≤ {limit:.2} {unit}")), Some(value <= limit)),
-            Some(Target::AtLeast(limit)) => (Some(format!("≥ {limit:.0} {unit}")), Some(value >= limit)),
-        };
-        println!("{}", json!({"what": what, "value": value, "unit": unit, "target": target, "met": met}));
-    }
+#[expect(clippy::print_stdout, reason = "the figures are this program's output")]
+pub fn say(what: &str, value: f64, unit: &str, target: Option<Target>) {
+    let (target, met) = match target {
+        None => (None, None),
+        Some(Target::AtMost(limit)) => (Some(format!("≤ {limit:.2} {unit}")), Some(value <= limit)),
+        Some(Target::AtLeast(limit)) => (Some(format!("≥ {limit:.0} {unit}")), Some(value >= limit)),
+    };
+    println!("{}", json!({"what": what, "value": value, "unit": unit, "target": target, "met": met}));
 }
 
 /// Durations of one thing, many times.

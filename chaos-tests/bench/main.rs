@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use cluster::Cluster;
-use figures::Figures;
+use figures::say;
 
 #[derive(Parser)]
 struct Args {
@@ -44,18 +44,17 @@ async fn main() -> Result<()> {
         std::fs::remove_dir_all(&args.folder)?;
     }
     std::fs::create_dir_all(&args.folder)?;
-    let mut figures = Figures::default();
     let sync = disk::sync(&args.folder)?;
-    figures.say("fdatasync of 1 KiB appended, p50", sync.p50_ms(), "ms", None);
-    figures.say("fdatasync of 1 KiB appended, p99", sync.p99_ms(), "ms", None);
+    say("fdatasync of 1 KiB appended, p50", sync.p50_ms(), "ms", None);
+    say("fdatasync of 1 KiB appended, p99", sync.p99_ms(), "ms", None);
 
     let mut cluster = Cluster::start(&args.kontiki, &args.folder).await?;
-    measurements::idle(&cluster, &mut figures).await?;
-    measurements::wide(&cluster, &mut figures, 1_000).await?;
-    measurements::chain(&cluster, &mut figures, sync.p50_ms()).await?;
-    measurements::large(&cluster, &mut figures, args.tasks).await?;
-    measurements::hand_over(&cluster, &mut figures).await?;
-    measurements::worker_loss(&cluster, &mut figures).await?;
-    measurements::kills(&mut cluster, &mut figures, args.kills).await?;
+    measurements::idle(&cluster).await?;
+    measurements::wide(&cluster, 1_000).await?;
+    measurements::chain(&cluster, sync.p50_ms()).await?;
+    measurements::large(&cluster, args.tasks).await?;
+    measurements::hand_over(&cluster).await?;
+    measurements::worker_loss(&cluster).await?;
+    measurements::kills(&mut cluster, args.kills).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::client;
 use crate::cluster::Cluster;
-use crate::figures::{Figures, Samples, Target};
+use crate::figures::{Samples, Target, say};
 use crate::noop::{Config, Noop};
 use crate::workload;
 
@@ -27,30 +27,30 @@ fn workers(cluster: &Cluster, slots: u32, pause: Duration) -> Vec<Noop> {
 }
 
 /// A replica that has nothing to do, one of the followers and the leader alike.
-pub async fn idle(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+pub async fn idle(cluster: &Cluster) -> Result<()> {
     let leader = cluster.leader().await?;
     for (role, index) in [("leader", leader), ("follower", (leader + 1) % 3)] {
         let before = cpu(cluster.process(index))?;
         tokio::time::sleep(IDLE).await;
         let share = (cpu(cluster.process(index))? - before) / IDLE.as_secs_f64() * 100.0;
-        figures.say(&format!("idle {role}, share of a core"), share, "%", Some(Target::AtMost(1.0)));
+        say(&format!("idle {role}, share of a core"), share, "%", Some(Target::AtMost(1.0)));
         let resident = resident_mib(cluster.process(index))?;
-        figures.say(&format!("idle {role}, resident memory"), resident, "MiB", Some(Target::AtMost(60.0)));
+        say(&format!("idle {role}, resident memory"), resident, "MiB", Some(Target::AtMost(60.0)));
     }
     Ok(())
 }
 
-pub async fn wide(cluster: &Cluster, figures: &mut Figures, tasks: usize) -> Result<()> {
+pub async fn wide(cluster: &Cluster, tasks: usize) -> Result<()> {
     let project = workload::wide(cluster, tasks)?;
     let _workers = workers(cluster, SLOTS, Duration::ZERO);
     let run = workload::submit(cluster, &project, "run").await?;
     let (begin, end) = client::follow(&cluster.replicas, &run).await?;
     let rate = tasks as f64 / (end - begin);
-    figures.say(&format!("{tasks} independent tasks"), rate, "tasks/s", Some(Target::AtLeast(5_000.0)));
+    say(&format!("{tasks} independent tasks"), rate, "tasks/s", Some(Target::AtLeast(5_000.0)));
     Ok(())
 }
 
-pub async fn large(cluster: &Cluster, figures: &mut Figures, tasks: usize) -> Result<()> {
+pub async fn large(cluster: &Cluster, tasks: usize) -> Result<()> {
     let project = workload::tested(cluster, tasks)?;
     let leader = cluster.leader().await?;
     let before = resident_mib(cluster.process(leader))?;
@@ -58,15 +58,15 @@ pub async fn large(cluster: &Cluster, figures: &mut Figures, tasks: usize) -> Re
     let run = workload::submit(cluster, &project, "build").await?;
     let (begin, end) = client::follow(&cluster.replicas, &run).await?;
     let rate = tasks as f64 / (end - begin);
-    figures.say(&format!("{tasks} tasks in one run"), rate, "tasks/s", Some(Target::AtLeast(10_000.0)));
+    say(&format!("{tasks} tasks in one run"), rate, "tasks/s", Some(Target::AtLeast(10_000.0)));
     let grown = resident_mib(cluster.process(leader))? - before;
     // What the process as a whole grew by, caches of the allocator and of the parser included.
-    figures.say("leader's growth a finished task", grown * 1_048_576.0 / tasks as f64, "bytes", None);
+    say("leader's growth a finished task", grown * 1_048_576.0 / tasks as f64, "bytes", None);
     Ok(())
 }
 
 /// From a report sent to the next assignment received, at the worker.
-pub async fn chain(cluster: &Cluster, figures: &mut Figures, sync_ms: f64) -> Result<()> {
+pub async fn chain(cluster: &Cluster, sync_ms: f64) -> Result<()> {
     let project = workload::chain(cluster, CHAIN)?;
     let config = Config { name: format!("noop-{}", uuid::Uuid::now_v7()), slots: 1, pause: Duration::ZERO };
     let worker = Noop::start(&cluster.replicas, config);
@@ -81,13 +81,13 @@ pub async fn chain(cluster: &Cluster, figures: &mut Figures, sync_ms: f64) -> Re
     }
     let p50 = hops.p50_ms();
     let what = format!("one hop of a {CHAIN}-task chain");
-    figures.say(&format!("{what}, p50 of {}", hops.len()), p50, "ms", Some(Target::AtMost(sync_ms + 1.0)));
-    figures.say(&format!("{what}, p99"), hops.p99_ms(), "ms", Some(Target::AtMost(5.0 * p50)));
+    say(&format!("{what}, p50 of {}", hops.len()), p50, "ms", Some(Target::AtMost(sync_ms + 1.0)));
+    say(&format!("{what}, p99"), hops.p99_ms(), "ms", Some(Target::AtMost(5.0 * p50)));
     Ok(())
 }
 
 /// From the call to the first new assignment by the next leader.
-pub async fn hand_over(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+pub async fn hand_over(cluster: &Cluster) -> Result<()> {
     let load = Load::start(cluster).await?;
     let mut samples = Samples::default();
     for _ in 0..HAND_OVERS {
@@ -97,18 +97,13 @@ pub async fn hand_over(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
         samples.push(load.assignment_after(handed).await? - began);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    figures.say(
-        "planned hand-over to the first new assignment, p50",
-        samples.p50_ms(),
-        "ms",
-        Some(Target::AtMost(50.0)),
-    );
-    figures.say("planned hand-over to the first new assignment, p99", samples.p99_ms(), "ms", None);
+    say("planned hand-over to the first new assignment, p50", samples.p50_ms(), "ms", Some(Target::AtMost(50.0)));
+    say("planned hand-over to the first new assignment, p99", samples.p99_ms(), "ms", None);
     load.stop(cluster).await
 }
 
 /// From the loss of one of two workers to the first of its tasks elsewhere, of which the survivor has free slots for all.
-pub async fn worker_loss(cluster: &Cluster, figures: &mut Figures) -> Result<()> {
+pub async fn worker_loss(cluster: &Cluster) -> Result<()> {
     let project = workload::wide(cluster, 64)?;
     let config = |slots, pause| Config { name: format!("noop-{}", uuid::Uuid::now_v7()), slots, pause };
     let doomed = Noop::start(&cluster.replicas, config(64, PATIENCE));
@@ -125,12 +120,12 @@ pub async fn worker_loss(cluster: &Cluster, figures: &mut Figures) -> Result<()>
     let again = survivor.first_after(lost).context("the tasks ran elsewhere")?;
     let limit = (LEASE + Duration::from_secs(1)).as_secs_f64() * 1_000.0;
     let took = (again - lost).as_secs_f64() * 1_000.0;
-    figures.say("loss of a worker to its tasks elsewhere", took, "ms", Some(Target::AtMost(limit)));
+    say("loss of a worker to its tasks elsewhere", took, "ms", Some(Target::AtMost(limit)));
     Ok(())
 }
 
 /// From `kill -9` of the leader to the first new assignment by the next.
-pub async fn kills(cluster: &mut Cluster, figures: &mut Figures, kills: usize) -> Result<()> {
+pub async fn kills(cluster: &mut Cluster, kills: usize) -> Result<()> {
     let mut samples = Samples::default();
     let mut load = Load::start(cluster).await?;
     for _ in 0..kills {
@@ -141,8 +136,8 @@ pub async fn kills(cluster: &mut Cluster, figures: &mut Figures, kills: usize) -
         load.renew(cluster).await?;
     }
     let what = "kill -9 of the leader to the first new assignment";
-    figures.say(&format!("{what}, p50 of {}", samples.len()), samples.p50_ms(), "ms", Some(Target::AtMost(600.0)));
-    figures.say(&format!("{what}, p99"), samples.p99_ms(), "ms", Some(Target::AtMost(1_000.0)));
+    say(&format!("{what}, p50 of {}", samples.len()), samples.p50_ms(), "ms", Some(Target::AtMost(600.0)));
+    say(&format!("{what}, p99"), samples.p99_ms(), "ms", Some(Target::AtMost(1_000.0)));
     load.stop(cluster).await
 }
 

@@ -361,8 +361,8 @@ impl Global {
     }
 }
 
-/// Booleans as dbt reads them from the environment: `1`, `true`, `yes`, `on` and their opposites; empty is false.
 /// Prints help and versions, or why the command line is refused, with its code; then ends the program.
+#[expect(clippy::print_stderr, reason = "without a command line there is no console yet")]
 pub fn refuse(error: &clap::Error) -> ! {
     if error.exit_code() == 0 {
         error.exit();
@@ -374,6 +374,7 @@ pub fn refuse(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code())
 }
 
+/// Booleans as dbt reads them from the environment: `1`, `true`, `yes`, `on` and their opposites; empty is false.
 fn flag() -> impl clap::builder::TypedValueParser<Value = bool> {
     use clap::builder::TypedValueParser;
     clap::builder::NonEmptyStringValueParser::new().try_map(|text: String| match text.to_ascii_lowercase().as_str() {

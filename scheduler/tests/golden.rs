@@ -124,7 +124,7 @@ fn a_snapshot_of_the_first_version_is_read_and_goes_on() {
     let mut state = log.snapshot().unwrap().unwrap();
     assert_eq!((log.last_index(), state.applied()), (9, 9));
     let held = assignment(1, "a", 1, 9);
-    assert_eq!(state.assignments(&worker("w")), [held.clone()]);
+    assert_eq!(state.assignments(&worker("w")), std::slice::from_ref(&held));
     let next = state.apply(10, AT, Command::ReportTasks { reports: vec![success(&held)] });
     assert_eq!(assigned(&next), [assignment(1, "b", 1, 10)]);
     // There was no journal; it begins here.

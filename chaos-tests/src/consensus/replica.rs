@@ -305,7 +305,7 @@ impl Replica {
     }
 
     /// What to apply next; each is given once.
-    pub fn next(&mut self) -> Option<Committed> {
+    pub fn next_committed(&mut self) -> Option<Committed> {
         if self.applied >= self.commit {
             return None;
         }

@@ -161,7 +161,7 @@ impl World {
         if let Some(resigned) = resigned {
             self.step_down(place, resigned)?;
         }
-        while let Some(committed) = self.members[place].consensus.next() {
+        while let Some(committed) = self.members[place].consensus.next_committed() {
             match committed {
                 Committed::Blank => {}
                 Committed::Snapshot(_) => self.members[place].restore(),
