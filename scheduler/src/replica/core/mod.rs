@@ -12,8 +12,13 @@
 //! - A leader that resigns leaves nobody waiting: whoever asked is told that the outcome is not known.
 //! - The lock is never held over an await, and nothing blocks under it.
 
+mod inner;
+mod proposer;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use common::session::WorkerMessage;
@@ -25,7 +30,7 @@ use super::clock::Clock;
 use super::digests::{Digests, Divergence};
 use super::session::Outbox;
 use crate::entry::{LogEntry, Proposer};
-use crate::leader::{Leader, Output, Policy, Proposal, Resigned, SessionId, Ticket, Update};
+use crate::leader::{Leader, Policy, Proposal, SessionId, Ticket};
 use crate::raft::machine::{self, Blobs};
 use crate::raft::network::{Checkpoint, Compare};
 use crate::raft::{Data, LeaderId, LogId};
@@ -46,7 +51,9 @@ const SEQUENCE_BITS: u32 = 40;
 const TICK_MIN_MS: u64 = 10;
 const TICK_MAX_MS: u64 = 1_000;
 
-pub(super) struct Core {
+pub(in crate::replica) use proposer::propose_until_stopped;
+
+pub(in crate::replica) struct Core {
     inner: Mutex<Inner>,
     policy: Policy,
     clock: Clock,
@@ -65,7 +72,7 @@ pub(super) struct Core {
 
 /// Sequences of different incarnations never meet.
 #[derive(Clone, Copy)]
-pub(super) struct ProposerId {
+pub(in crate::replica) struct ProposerId {
     pub replica: u64,
     pub incarnation: u64,
 }
@@ -94,7 +101,7 @@ struct Inner {
 }
 
 /// A reply, and the index of its entry.
-pub(super) type Answer = (u64, Reply);
+pub(in crate::replica) type Answer = (u64, Reply);
 
 enum Mode {
     Following(Box<State>),
@@ -102,7 +109,7 @@ enum Mode {
 }
 
 /// Entries to be appended in one go, for one term.
-pub(super) struct Batch {
+pub(in crate::replica) struct Batch {
     pub term: LeaderId,
     pub entries: Vec<LogEntry>,
 }
@@ -450,234 +457,5 @@ impl machine::Core for Core {
 impl Compare for Core {
     fn checkpoint(&self) -> Checkpoint {
         self.lock().digests.last()
-    }
-}
-
-impl Inner {
-    fn state(&self) -> &State {
-        match &self.mode {
-            Mode::Following(state) => state,
-            Mode::Leading(leader, _) => leader.state(),
-        }
-    }
-
-    fn draw(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn apply(&mut self, log_id: LogId, entry: LogEntry) -> Vec<Event> {
-        match &mut self.mode {
-            Mode::Following(state) => {
-                let applied = state.apply(log_id.index, entry.at, entry.command);
-                self.notify(&applied.events);
-                applied.events
-            }
-            Mode::Leading(leader, _) => {
-                let at = entry.at;
-                leader.commit(log_id.index, entry);
-                let output = leader.output();
-                let events = self.deliver(output, log_id.index);
-                self.trace(at, &events);
-                events
-            }
-        }
-    }
-
-    fn trace(&mut self, at: Timestamp, events: &[Event]) {
-        let Mode::Leading(leader, _) = &self.mode else { return };
-        if telemetry::is_on() {
-            let spans = events.iter().flat_map(|event| self.spans.observe(leader.state(), at, event));
-            spans.for_each(telemetry::record);
-        }
-    }
-
-    /// An entry of the oldest batch has arrived; true if that makes room for another batch.
-    fn settle(&mut self, log_id: LogId) -> bool {
-        let Mode::Leading(leader, term) = &self.mode else { return false };
-        if *term != log_id.leader_id {
-            return false;
-        }
-        let has_pending = leader.has_pending();
-        let Some(left) = self.in_flight.front_mut() else { return false };
-        *left -= 1;
-        if *left > 0 {
-            return false;
-        }
-        self.in_flight.pop_front();
-        has_pending
-    }
-
-    fn deliver(&mut self, output: Output, index: u64) -> Vec<Event> {
-        for (session, message) in output.messages {
-            let Some(outbox) = self.outboxes.get(&session) else { continue };
-            if !outbox.send(message) {
-                self.outboxes.remove(&session);
-                if let Mode::Leading(leader, _) = &mut self.mode {
-                    leader.disconnect(session);
-                }
-            }
-        }
-        for (ticket, reply) in output.replies {
-            if let Some(answer) = self.waiting.remove(&ticket) {
-                // Whoever stopped waiting does not need the answer.
-                let _ = answer.send(Ok((index, reply)));
-            }
-        }
-        for session in output.closed {
-            self.outboxes.remove(&session);
-        }
-        let events = output.updates.into_iter().filter_map(|update| match update {
-            Update::Event(event) => Some(event),
-            Update::Started { .. } => None,
-        });
-        let events: Vec<Event> = events.collect();
-        self.notify(&events);
-        events
-    }
-
-    fn notify(&self, events: &[Event]) {
-        if self.watchers.is_empty() {
-            return;
-        }
-        for event in events {
-            if let Some(watcher) = event.run().and_then(|run| self.watchers.get(&run)) {
-                watcher.send_replace(());
-            }
-        }
-    }
-
-    /// Leads no more: sessions end, and whoever waits is told what is known of the outcome.
-    fn resign(&mut self) {
-        let Mode::Leading(..) = &self.mode else { return };
-        let mode = std::mem::replace(&mut self.mode, Mode::Following(Box::default()));
-        if let Mode::Leading(leader, term) = mode {
-            tracing::info!(term = term.term, "leads no more");
-            let Resigned { state, undone, .. } = leader.resign();
-            self.mode = Mode::Following(Box::new(state));
-            for ticket in undone {
-                if let Some(answer) = self.waiting.remove(&ticket) {
-                    // Whoever stopped waiting does not need the answer.
-                    let _ = answer.send(Err(Error::NotLeader { leader: None }));
-                }
-            }
-        }
-        // To those that are left, an answer that never comes says that the outcome is not known.
-        self.waiting.clear();
-        self.outboxes.clear();
-        self.in_flight.clear();
-        (self.received, self.paused) = (0, false);
-    }
-}
-
-/// Proposes what is pending, again and again, until openraft stops.
-pub(super) async fn propose_until_stopped(core: Arc<Core>, raft: crate::raft::Raft) {
-    loop {
-        let (batch, wait) = core.take_batch();
-        let Some(Batch { term, entries }) = batch else {
-            // Running out of time is the clock's turn.
-            let _ = tokio::time::timeout(wait, core.pending.notified()).await;
-            continue;
-        };
-        for entry in entries {
-            let told = core.clone();
-            let outcome = crate::raft::data::Outcome::new(move |result: openraft::raft::ClientWriteResult<_>| {
-                if result.is_err() {
-                    told.refused(term);
-                }
-            });
-            let data = Data(entry.to_bytes().into());
-            if raft.write(data).with_leader(term).responder(outcome).await.is_err() {
-                return core.fail("openraft has stopped");
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::raft::machine::Core as _;
-
-    const ENTRY: LeaderId = LeaderId { term: 1, node_id: 1 };
-
-    fn core() -> Core {
-        let policy = Policy { lease: Duration::from_secs(1), lose_on_disconnect: false, runs_kept: 1 };
-        Core::new(policy, Blobs::new(std::path::Path::new("unused")))
-    }
-
-    fn entry() -> Data {
-        let command = Command::PromoteRetries;
-        Data(LogEntry { at: Timestamp(1), proposer: None, traceparent: None, command }.to_bytes().into())
-    }
-
-    #[test]
-    fn a_state_that_differs_from_the_leaders_stops_the_replica() {
-        let core = core();
-        core.apply(LogId::new(ENTRY, 1), Some(&entry())).expect("it is whole");
-        let own = core.checkpoint();
-        core.compare(own);
-        assert!(core.failure().borrow().is_none());
-
-        core.compare(Checkpoint { index: 1, digest: !own.digest });
-        let failure = core.failure();
-        let failure = failure.borrow();
-        let Some(Error::Stopped(reason)) = &*failure else { panic!("{failure:?}") };
-        assert!(reason.starts_with("its state differs from the leader's after entry 1: "), "{reason}");
-    }
-
-    #[test]
-    fn a_difference_found_while_applying_stops_openraft_too() {
-        let core = core();
-        core.compare(Checkpoint { index: 2, digest: 7 });
-        core.apply(LogId::new(ENTRY, 1), Some(&entry())).expect("nothing is known of it");
-        core.apply(LogId::new(ENTRY, 2), Some(&entry())).expect_err("it differs");
-        assert!(core.failure().borrow().is_some());
-    }
-
-    #[test]
-    fn an_entry_that_cannot_be_read_is_not_passed_over() {
-        let error = core().apply(LogId::new(ENTRY, 3), Some(&Data(vec![250, 1].into()))).expect_err("it is damaged");
-        assert_eq!(error.to_string(), "entry 3 cannot be applied: it was written by a newer version");
-    }
-
-    #[test]
-    fn leads_once_everything_of_earlier_terms_is_applied() {
-        let core = core();
-        core.identify(ProposerId { replica: 1, incarnation: 1 });
-        let term = LeaderId { term: 2, node_id: 1 };
-        core.set_elected(Some(term));
-        core.apply(LogId::new(ENTRY, 1), Some(&entry())).expect("it is whole");
-        assert!(!core.is_leading());
-        core.apply(LogId::new(term, 2), None).expect("blank");
-        assert!(core.is_leading());
-
-        let (session, mut messages) = core.connect().expect("it leads");
-        let answered = core.propose(Command::PromoteRetries.into()).expect("it leads");
-        core.set_elected(None);
-        assert!(!core.is_leading());
-        assert!(matches!(answered.blocking_recv(), Ok(Err(Error::NotLeader { .. }))), "it never left");
-        assert_eq!(messages.blocking_recv(), None);
-        assert!(core.receive(session, WorkerMessage::Heartbeat).is_err());
-    }
-
-    #[test]
-    fn what_had_left_is_unknown_when_the_term_ends_or_openraft_refuses() {
-        let core = core();
-        core.identify(ProposerId { replica: 1, incarnation: 3 });
-        core.set_elected(Some(ENTRY));
-        core.apply(LogId::new(ENTRY, 1), None).expect("blank");
-        let answered = core.propose(Command::PromoteRetries.into()).expect("it leads");
-        let batch = core.take_batch().0.expect("it is pending");
-        assert_eq!((batch.term, batch.entries.len()), (ENTRY, 1));
-        let first = batch.entries[0].proposer.expect("it has one");
-        assert_eq!((first.replica, first.sequence >> SEQUENCE_BITS), (1, 3));
-
-        core.refused(ENTRY);
-        assert!(answered.blocking_recv().is_err(), "nobody knows");
-        assert!(core.is_leading(), "the term goes on");
-        core.propose(Command::PromoteRetries.into()).expect("it leads");
-        let again = core.take_batch().0.expect("it is pending").entries[0].proposer.expect("it has one");
-        assert!(again.sequence > first.sequence, "no sequence comes twice");
     }
 }

@@ -1,0 +1,127 @@
+//! What happens under the core's lock: entries are applied, and what follows from them is delivered.
+
+use common::{Timestamp, telemetry};
+
+use super::{Inner, Mode};
+use crate::entry::LogEntry;
+use crate::leader::{Output, Resigned, Update};
+use crate::raft::LogId;
+use crate::replica::Error;
+use crate::state::{Event, State};
+
+impl Inner {
+    pub(super) fn state(&self) -> &State {
+        match &self.mode {
+            Mode::Following(state) => state,
+            Mode::Leading(leader, _) => leader.state(),
+        }
+    }
+
+    pub(super) fn draw(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn apply(&mut self, log_id: LogId, entry: LogEntry) -> Vec<Event> {
+        match &mut self.mode {
+            Mode::Following(state) => {
+                let applied = state.apply(log_id.index, entry.at, entry.command);
+                self.notify(&applied.events);
+                applied.events
+            }
+            Mode::Leading(leader, _) => {
+                let at = entry.at;
+                leader.commit(log_id.index, entry);
+                let output = leader.output();
+                let events = self.deliver(output, log_id.index);
+                self.trace(at, &events);
+                events
+            }
+        }
+    }
+
+    fn trace(&mut self, at: Timestamp, events: &[Event]) {
+        let Mode::Leading(leader, _) = &self.mode else { return };
+        if telemetry::is_on() {
+            let spans = events.iter().flat_map(|event| self.spans.observe(leader.state(), at, event));
+            spans.for_each(telemetry::record);
+        }
+    }
+
+    /// An entry of the oldest batch has arrived; true if that makes room for another batch.
+    pub(super) fn settle(&mut self, log_id: LogId) -> bool {
+        let Mode::Leading(leader, term) = &self.mode else { return false };
+        if *term != log_id.leader_id {
+            return false;
+        }
+        let has_pending = leader.has_pending();
+        let Some(left) = self.in_flight.front_mut() else { return false };
+        *left -= 1;
+        if *left > 0 {
+            return false;
+        }
+        self.in_flight.pop_front();
+        has_pending
+    }
+
+    pub(super) fn deliver(&mut self, output: Output, index: u64) -> Vec<Event> {
+        for (session, message) in output.messages {
+            let Some(outbox) = self.outboxes.get(&session) else { continue };
+            if !outbox.send(message) {
+                self.outboxes.remove(&session);
+                if let Mode::Leading(leader, _) = &mut self.mode {
+                    leader.disconnect(session);
+                }
+            }
+        }
+        for (ticket, reply) in output.replies {
+            if let Some(answer) = self.waiting.remove(&ticket) {
+                // Whoever stopped waiting does not need the answer.
+                let _ = answer.send(Ok((index, reply)));
+            }
+        }
+        for session in output.closed {
+            self.outboxes.remove(&session);
+        }
+        let events = output.updates.into_iter().filter_map(|update| match update {
+            Update::Event(event) => Some(event),
+            Update::Started { .. } => None,
+        });
+        let events: Vec<Event> = events.collect();
+        self.notify(&events);
+        events
+    }
+
+    pub(super) fn notify(&self, events: &[Event]) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        for event in events {
+            if let Some(watcher) = event.run().and_then(|run| self.watchers.get(&run)) {
+                watcher.send_replace(());
+            }
+        }
+    }
+
+    /// Leads no more: sessions end, and whoever waits is told what is known of the outcome.
+    pub(super) fn resign(&mut self) {
+        let Mode::Leading(..) = &self.mode else { return };
+        let mode = std::mem::replace(&mut self.mode, Mode::Following(Box::default()));
+        if let Mode::Leading(leader, term) = mode {
+            tracing::info!(term = term.term, "leads no more");
+            let Resigned { state, undone, .. } = leader.resign();
+            self.mode = Mode::Following(Box::new(state));
+            for ticket in undone {
+                if let Some(answer) = self.waiting.remove(&ticket) {
+                    // Whoever stopped waiting does not need the answer.
+                    let _ = answer.send(Err(Error::NotLeader { leader: None }));
+                }
+            }
+        }
+        // To those that are left, an answer that never comes says that the outcome is not known.
+        self.waiting.clear();
+        self.outboxes.clear();
+        self.in_flight.clear();
+        (self.received, self.paused) = (0, false);
+    }
+}
