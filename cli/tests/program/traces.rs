@@ -206,7 +206,9 @@ fn another_attempt_stays_in_the_trace() {
     assert_eq!(of(first, "error.type").as_deref(), Some("transient"));
     let build = trace.below(trace.child(first, "execute"));
     let build = build.iter().find(|span| span.name.starts_with("CREATE TABLE")).unwrap();
-    assert_eq!(of(build, "db.response.status_code").as_deref(), Some("57P01"));
+    // The server's last word may be lost with the connection.
+    let code = of(build, "db.response.status_code");
+    assert!(matches!(code.as_deref(), Some("57P01") | None), "{code:?}");
     assert_eq!(of(second, "cicd.pipeline.task.run.result").as_deref(), Some("success"));
     assert_eq!(of(second, "kontiki.attempt").as_deref(), Some("2"));
     assert_eq!(trace.links(second), BTreeSet::from([("previous attempt".to_owned(), "model.p.slow")]));

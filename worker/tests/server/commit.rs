@@ -121,7 +121,8 @@ fn a_build_whose_backend_is_killed_is_worth_another_attempt() {
         world.connection.execute(&format!("create table {target} as select 1 as a from pg_sleep(600)")).unwrap_err();
     killer.join().unwrap();
     assert_eq!((error.kind, error.code), (FailureKind::Transient, Code::WarehouseUnavailable), "{}", error.message);
-    assert_eq!(error.native_code.as_deref(), Some("57P01"));
+    // The server's last word may be lost with the connection.
+    assert!(matches!(error.native_code.as_deref(), Some("57P01") | None), "{:?}", error.native_code);
     world.connection.release();
     assert!(world.connection.list_relations(&world.database, "public").unwrap().is_empty());
 }
