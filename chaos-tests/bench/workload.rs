@@ -55,8 +55,8 @@ fn begin(cluster: &Cluster, name: &str) -> Result<PathBuf> {
     fs::create_dir_all(project.join("models"))?;
     let dbt_project = format!("name: {name}\nversion: '1.0'\nprofile: bench\nmodels:\n  +materialized: view\n");
     fs::write(project.join("dbt_project.yml"), dbt_project)?;
-    // Nobody connects: the workers of a benchmark do nothing.
-    let profiles = "bench:\n  target: dev\n  outputs:\n    dev: {type: postgres, host: 127.0.0.1, port: 1, user: nobody, password: none, dbname: bench, schema: public, threads: 4}\n";
+    // Nobody connects: the workers of a benchmark do nothing. A target's threads bound what runs at once on a cluster.
+    let profiles = "bench:\n  target: dev\n  outputs:\n    dev: {type: postgres, host: 127.0.0.1, port: 1, user: nobody, password: none, dbname: bench, schema: public, threads: 1024}\n";
     fs::write(project.join("profiles.yml"), profiles)?;
     Ok(project)
 }
