@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::client;
 use crate::cluster::Cluster;
@@ -108,11 +108,8 @@ pub async fn worker_loss(cluster: &Cluster) -> Result<()> {
     let config = |slots, pause| Config { name: format!("noop-{}", uuid::Uuid::now_v7()), slots, pause };
     let doomed = Noop::start(&cluster.replicas, config(64, PATIENCE));
     let run = workload::submit(cluster, &project, "run").await?;
-    let deadline = Instant::now() + PATIENCE;
-    while doomed.first_after(deadline - PATIENCE).is_none() {
-        anyhow::ensure!(Instant::now() < deadline, "the worker got no task");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let mut begun = doomed.assigned();
+    tokio::time::timeout(PATIENCE, begun.wait_for(Option::is_some)).await.context("the worker got no task")??;
     let survivor = Noop::start(&cluster.replicas, config(64, Duration::ZERO));
     drop(doomed);
     let lost = Instant::now();
@@ -178,16 +175,14 @@ impl Load {
     }
 
     async fn assignment_after(&self, moment: Instant) -> Result<Instant> {
-        let deadline = moment + PATIENCE;
-        loop {
-            if let Some(at) = self.workers.iter().filter_map(|worker| worker.first_after(moment)).min() {
-                return Ok(at);
-            }
-            if Instant::now() > deadline {
-                bail!("no task was assigned within {PATIENCE:?}");
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let waits = self.workers.iter().map(|worker| {
+            let mut assigned = worker.assigned();
+            Box::pin(async move { assigned.wait_for(|at| at.is_some_and(|at| at > moment)).await.map(drop) })
+        });
+        let any = tokio::time::timeout(PATIENCE, futures::future::select_all(waits)).await;
+        any.with_context(|| format!("no task was assigned within {PATIENCE:?}"))?.0?;
+        let first = self.workers.iter().filter_map(|worker| worker.first_after(moment)).min();
+        first.context("a worker told of it")
     }
 
     async fn stop(self, cluster: &Cluster) -> Result<()> {

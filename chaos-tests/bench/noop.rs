@@ -14,7 +14,7 @@ use futures::StreamExt;
 use proto::client::{Replicas, leader_of};
 use proto::session::FromLeader;
 use proto::v1::worker_service_client::WorkerServiceClient;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -33,6 +33,7 @@ pub struct Config {
 /// A running worker; aborted when dropped, as if its process had died.
 pub struct Noop {
     seen: Arc<Mutex<Seen>>,
+    assigned: watch::Receiver<Option<Instant>>,
     task: JoinHandle<()>,
 }
 
@@ -54,12 +55,19 @@ type Held = Arc<Mutex<BTreeMap<Key, (Assignment, bool)>>>;
 impl Noop {
     pub fn start(replicas: &Replicas, config: Config) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
-        let session = Session { replicas: replicas.clone(), config, seen: Arc::clone(&seen), held: Held::default() };
-        Self { seen, task: tokio::spawn(session.keep()) }
+        let (latest, assigned) = watch::channel(None);
+        let held = Held::default();
+        let session = Session { replicas: replicas.clone(), config, seen: Arc::clone(&seen), latest, held };
+        Self { seen, assigned, task: tokio::spawn(session.keep()) }
     }
 
     pub fn take(&self) -> Seen {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When the last assignment that was new arrived, and a way to wait for the next.
+    pub fn assigned(&self) -> watch::Receiver<Option<Instant>> {
+        self.assigned.clone()
     }
 
     /// The first new assignment after a moment.
@@ -79,6 +87,7 @@ struct Session {
     replicas: Replicas,
     config: Config,
     seen: Arc<Mutex<Seen>>,
+    latest: watch::Sender<Option<Instant>>,
     held: Held,
 }
 
@@ -145,6 +154,7 @@ impl Session {
                 seen.hops.push(now - reported);
             }
         }
+        self.latest.send_replace(Some(now));
         let end = {
             let (held, seen, outbox) = (Arc::clone(&self.held), Arc::clone(&self.seen), outbox.clone());
             move || {

@@ -1,7 +1,7 @@
 //! The gRPC API `kontiki.v1`: generated messages and services, and the conversions between them and the domain's types.
 //!
-//! Invariant: no other crate derives or interprets protobuf; what travels is converted here, at the edge, and what cannot be
-//! converted is refused with the name of the field.
+//! Invariant: domain types never derive protobuf. Those of `common` are converted here and nowhere else; what cannot be converted
+//! is refused with the name of the field.
 
 pub mod client;
 pub mod description;

@@ -4,9 +4,10 @@
 //! majority that could elect one.
 
 use proto::DESCRIPTORS;
-use tonic::server::NamedService;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::health_reporter;
+use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 
 use crate::replica::Handle;
 
@@ -16,18 +17,7 @@ pub const LIVENESS: &str = "liveness";
 pub const READINESS: &str = "readiness";
 
 /// What kubelets and load balancers ask. The unnamed service is readiness.
-pub async fn service(
-    handle: &Handle,
-) -> impl tonic::codegen::Service<
-    tonic::codegen::http::Request<tonic::body::Body>,
-    Response = tonic::codegen::http::Response<tonic::body::Body>,
-    Error = std::convert::Infallible,
-    Future: Send + 'static,
-> + NamedService
-+ Clone
-+ Send
-+ Sync
-+ 'static {
+pub async fn service(handle: &Handle) -> HealthServer<impl Health> {
     let (reporter, service) = health_reporter();
     reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
     let handle = handle.clone();
@@ -48,16 +38,7 @@ pub async fn service(
 }
 
 /// Lets tools such as grpcurl list services and messages.
-pub fn reflection() -> impl tonic::codegen::Service<
-    tonic::codegen::http::Request<tonic::body::Body>,
-    Response = tonic::codegen::http::Response<tonic::body::Body>,
-    Error = std::convert::Infallible,
-    Future: Send + 'static,
-> + NamedService
-+ Clone
-+ Send
-+ Sync
-+ 'static {
+pub fn reflection() -> ServerReflectionServer<impl ServerReflection> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -56,20 +56,17 @@ pub enum Damage {
 
 impl LogEntry {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        bytes.extend(self.payload());
-        bytes
+        append(self, vec![VERSION])
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
-        let (&version, payload) = bytes.split_first().ok_or(Damage::TooShort)?;
+        let (version, payload) = version_of(bytes)?;
         Self::from_payload(version, payload)
     }
 
     /// The bytes without their version, for a frame that carries it.
     pub(crate) fn payload(&self) -> Vec<u8> {
-        postcard::to_stdvec(self)
-            .expect("domain types have only shapes that postcard knows, and memory is the only limit")
+        append(self, Vec::new())
     }
 
     pub(crate) fn from_payload(version: u8, payload: &[u8]) -> Result<Self, Damage> {
@@ -89,6 +86,17 @@ impl fmt::Display for LogEntry {
             None => Ok(()),
         }
     }
+}
+
+/// The version that stands in front, and what follows it.
+pub(crate) fn version_of(bytes: &[u8]) -> Result<(u8, &[u8]), Damage> {
+    let (&version, payload) = bytes.split_first().ok_or(Damage::TooShort)?;
+    Ok((version, payload))
+}
+
+pub(crate) fn append(value: &impl Serialize, bytes: Vec<u8>) -> Vec<u8> {
+    postcard::to_extend(value, bytes)
+        .expect("domain types have only shapes that postcard knows, and memory is the only limit")
 }
 
 /// The whole of the bytes, and nothing after.

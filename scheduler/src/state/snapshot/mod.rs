@@ -9,27 +9,24 @@
 mod v1;
 
 use super::State;
-use crate::entry::{Damage, decode};
+use crate::entry::{Damage, append, decode, version_of};
 
 /// The version that is written.
 pub const VERSION: u8 = 2;
 
 impl State {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        bytes.extend(self.payload());
-        bytes
+        append(self, vec![VERSION])
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
-        let (&version, payload) = bytes.split_first().ok_or(Damage::TooShort)?;
+        let (version, payload) = version_of(bytes)?;
         Self::from_payload(version, payload)
     }
 
     /// The bytes without their version, for a frame that carries it.
     pub(crate) fn payload(&self) -> Vec<u8> {
-        postcard::to_stdvec(self)
-            .expect("domain types have only shapes that postcard knows, and memory is the only limit")
+        append(self, Vec::new())
     }
 
     pub(crate) fn from_payload(version: u8, payload: &[u8]) -> Result<Self, Damage> {
