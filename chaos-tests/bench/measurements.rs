@@ -88,9 +88,10 @@ pub async fn chain(cluster: &Cluster, sync_ms: f64) -> Result<()> {
 
 /// From the call to the first new assignment by the next leader.
 pub async fn hand_over(cluster: &Cluster) -> Result<()> {
-    let load = Load::start(cluster).await?;
+    let mut load = Load::start(cluster).await?;
     let mut samples = Samples::default();
     for _ in 0..HAND_OVERS {
+        load.renew(cluster).await?;
         let began = Instant::now();
         client::transfer(&cluster.replicas).await?;
         let handed = Instant::now();
@@ -128,7 +129,9 @@ pub async fn kills(cluster: &mut Cluster, kills: usize) -> Result<()> {
     for _ in 0..kills {
         let leader = cluster.leader().await?;
         let killed = cluster.kill(leader)?;
-        samples.push(load.assignment_after(killed).await? - killed);
+        // What the old leader had sent before it died does not count.
+        let dead = Instant::now();
+        samples.push(load.assignment_after(dead).await? - killed);
         cluster.restart(leader).await?;
         load.renew(cluster).await?;
     }

@@ -49,7 +49,7 @@ pub struct Seen {
 
 type Key = (RunId, NodeId, Epoch);
 
-/// What the worker holds: `None` while the task sleeps, the report once it has ended.
+/// What the worker holds, and whether it has ended and waits to be acknowledged.
 type Held = Arc<Mutex<BTreeMap<Key, (Assignment, bool)>>>;
 
 impl Noop {
@@ -117,9 +117,6 @@ impl Session {
             running: held.iter().map(|(assignment, _)| assignment.clone()).collect(),
             description: WorkerDescription::default(),
         });
-        for (assignment, _) in held.iter().filter(|(_, has_ended)| *has_ended) {
-            let _ = outbox.send(WorkerMessage::Report(Box::new(report(assignment))));
-        }
         let mut answers = match WorkerServiceClient::new(channel).session(requests).await {
             Ok(answers) => answers.into_inner().ready_chunks(BATCH_MAX),
             Err(status) => return leader_of(&status).filter(|leader| !leader.is_empty()),
@@ -127,7 +124,10 @@ impl Session {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             tokio::select! {
-                _ = heartbeat.tick() => outbox.send(WorkerMessage::Heartbeat).ok()?,
+                _ = heartbeat.tick() => {
+                    outbox.send(WorkerMessage::Heartbeat).ok()?;
+                    self.resend(&outbox)?;
+                }
                 batch = answers.next() => for answer in batch? {
                     match proto::session::to_response(answer.ok()?).ok()? {
                         FromLeader::Message(LeaderMessage::Assign(assignment)) => self.execute(assignment, &outbox),
@@ -139,6 +139,14 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// What ended and was not acknowledged, such as what ended between two sessions. A report that comes twice changes nothing.
+    fn resend(&self, outbox: &mpsc::UnboundedSender<WorkerMessage>) -> Option<()> {
+        for (assignment, _) in self.held().values().filter(|(_, has_ended)| *has_ended) {
+            outbox.send(WorkerMessage::Report(Box::new(report(assignment)))).ok()?;
+        }
+        Some(())
     }
 
     fn execute(&self, assignment: Assignment, outbox: &mpsc::UnboundedSender<WorkerMessage>) {
