@@ -113,14 +113,21 @@ struct ToLeader(Uplink);
 
 impl Outbox for ToLeader {
     fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal> {
-        self.0.try_send(vec![message]).map_err(|error| match error {
-            TrySendError::Full(()) => Refusal::Full,
-            TrySendError::Disconnected(()) => Refusal::Closed,
-        })
+        self.0.try_send(vec![message]).map_err(|error| refusal(&error))
     }
 
-    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> usize {
+    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> (usize, Result<(), Refusal>) {
         let count = messages.len();
-        if self.0.try_send(messages).is_ok() { count } else { 0 }
+        match self.0.try_send(messages) {
+            Ok(()) => (count, Ok(())),
+            Err(error) => (0, Err(refusal(&error))),
+        }
+    }
+}
+
+fn refusal(error: &TrySendError<()>) -> Refusal {
+    match error {
+        TrySendError::Full(()) => Refusal::Full,
+        TrySendError::Disconnected(()) => Refusal::Closed,
     }
 }

@@ -77,9 +77,15 @@ pub enum Refusal {
 pub trait Outbox: Send {
     fn offer(&mut self, message: WorkerMessage) -> Result<(), Refusal>;
 
-    /// Offers messages in their order until one is refused; tells how many were taken.
-    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> usize {
-        messages.into_iter().take_while(|message| self.offer(message.clone()).is_ok()).count()
+    /// Offers messages in their order until one is refused; tells how many were taken, and why the rest was not.
+    fn offer_all(&mut self, messages: Vec<WorkerMessage>) -> (usize, Result<(), Refusal>) {
+        let count = messages.len();
+        for (taken, message) in messages.into_iter().enumerate() {
+            if let Err(refusal) = self.offer(message) {
+                return (taken, Err(refusal));
+            }
+        }
+        (count, Ok(()))
     }
 }
 
@@ -337,7 +343,9 @@ impl Session {
     }
 
     fn send_reports(&mut self) {
-        let Some(outbox) = &mut self.outbox else { return };
+        if self.outbox.is_none() {
+            return;
+        }
         let now = Instant::now();
         let is_due = |at: Instant| now.duration_since(at) >= self.config.resend_after;
         let mut due: Vec<&mut Unacknowledged> =
@@ -346,7 +354,7 @@ impl Session {
             return;
         }
         let messages = due.iter().map(|unacknowledged| WorkerMessage::Report(unacknowledged.report.clone())).collect();
-        let taken = outbox.offer_all(messages);
+        let taken = offer(&mut self.outbox, messages);
         for unacknowledged in due.iter_mut().take(taken) {
             unacknowledged.sent_at = Some(now);
         }
@@ -354,9 +362,7 @@ impl Session {
 
     /// Sends what may get lost: heartbeats are followed by others, a start is only for the eye.
     fn tell(&mut self, messages: Vec<WorkerMessage>) {
-        if let Some(outbox) = &mut self.outbox {
-            outbox.offer_all(messages);
-        }
+        offer(&mut self.outbox, messages);
     }
 
     fn next_wake(&self, heartbeat_at: Instant) -> Instant {
@@ -377,6 +383,16 @@ impl Session {
     fn is_drained(&self) -> bool {
         self.draining && self.running.is_empty() && self.waiting.is_empty() && self.reports.is_empty()
     }
+}
+
+/// How many were taken. A session that is over takes nothing ever again: waiting for it to have room would never end.
+fn offer(outbox: &mut Option<Box<dyn Outbox>>, messages: Vec<WorkerMessage>) -> usize {
+    let Some(open) = outbox else { return 0 };
+    let (taken, outcome) = open.offer_all(messages);
+    if outcome == Err(Refusal::Closed) {
+        *outbox = None;
+    }
+    taken
 }
 
 pub(crate) fn key(assignment: &Assignment) -> Key {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::{RunId, WorkerId};
+use worker::session::{Outbox, Refusal};
 use worker::warehouse::Error;
 use worker::{Config, Handle, Opened, Runs};
 
@@ -200,6 +202,34 @@ fn a_leaving_worker_takes_nothing_new() {
     leader.acknowledge(&refused);
     leader.acknowledge(&unacknowledged);
     leader.join.wait();
+}
+
+/// A session that is over, and how often it was asked to take something.
+struct Over(Arc<AtomicU32>);
+
+impl Outbox for Over {
+    fn offer(&mut self, _: WorkerMessage) -> Result<(), Refusal> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(Refusal::Closed)
+    }
+}
+
+#[test]
+fn a_session_that_is_over_is_not_asked_again() {
+    let leader = Leader::start(LONG);
+    leader.next();
+    let asked = Arc::<AtomicU32>::default();
+    leader.worker.connect(Over(Arc::clone(&asked)));
+    // What a leaving worker is handed ends at once: its report waits for the next session.
+    leader.worker.deliver(LeaderMessage::Drain);
+    leader.assign("seed.p.a");
+    let (outbox, messages) = sync_channel(64);
+    leader.worker.connect(outbox);
+    let leader = Leader { messages, ..leader };
+    assert!(matches!(leader.next(), WorkerMessage::Hello { .. }));
+    leader.acknowledge(&leader.report());
+    leader.join.wait();
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "the greeting alone");
 }
 
 #[test]

@@ -10,7 +10,8 @@
 //! Invariants:
 //! - Entries are applied on the thread that learns that they are committed, and what follows from them leaves in the same call.
 //! - A leader that resigns leaves nobody waiting: whoever asked is told that the outcome is not known.
-//! - The lock is never held over an await, and nothing blocks under it.
+//! - The lock is never held over an await. Nothing blocks under it but the pieces of blobs that are written: the state never says of a
+//!   blob what is not so.
 
 mod inner;
 mod proposer;
