@@ -1,9 +1,20 @@
-//! Real warehouses for tests. Only ever a development dependency, so it panics with what is missing instead of returning errors.
+//! What tests share: real warehouses, clusters of real processes, raw data, a collector of spans. Only ever a development dependency, so
+//! it panics with what is missing instead of returning errors.
 //!
-//! Invariant: whatever a test process starts ends with it, even when it is killed.
+//! Invariant: whatever a test process starts ends with it, and a warehouse even when that process is killed.
 
+#[cfg(feature = "collector")]
+pub mod collector;
 mod duckdb;
+mod fleet;
+mod ports;
 mod postgres;
+mod process;
+mod program;
+pub mod smartpizza;
 
 pub use duckdb::duckdb_library;
+pub use fleet::{Fleet, Shape};
 pub use postgres::Postgres;
+pub use process::Process;
+pub use program::program;

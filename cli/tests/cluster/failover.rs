@@ -32,8 +32,8 @@ fn build_without_the_leader(end: &str) {
     let mut build = fleet.begin(&["build"]);
     build.await_line("START sql table model main.slow");
     let leader = fleet.leader();
-    fleet.replicas[leader].signal(end);
-    fleet.replicas[leader].code();
+    fleet.replica(leader).signal(end);
+    fleet.replica(leader).code();
     fleet.await_leader_other_than(leader);
     let_go(&mut database);
     let ended = build.finish();

@@ -6,8 +6,9 @@ use crate::support::Project;
 #[test]
 fn a_worker_that_drains_ends_with_0_and_leaves_the_list() {
     let mut fleet = Fleet::start(Project::small(), 1, 2);
-    fleet.workers[0].signal("TERM");
-    assert_eq!(fleet.workers[0].code(), Some(0), "{}", fleet.logs());
+    fleet.worker(0).signal("TERM");
+    let code = fleet.worker(0).code();
+    assert_eq!(code, Some(0), "{}", fleet.logs());
     let left = fleet.json(&["worker", "list"]);
     let active = left.as_array().unwrap().iter().filter(|worker| worker["state"] == "active");
     assert_eq!(active.map(|worker| worker["labels"]["name"].clone()).collect::<Vec<_>>(), ["worker-1"]);
@@ -20,7 +21,8 @@ fn a_worker_told_to_drain_by_an_operator_ends() {
     let workers = fleet.json(&["worker", "list"]);
     let first = workers.as_array().unwrap().iter().find(|worker| worker["labels"]["name"] == "worker-0").unwrap();
     fleet.kontiki(&["worker", "drain", first["id"].as_str().unwrap()]).expect(0);
-    assert_eq!(fleet.workers[0].code(), Some(0), "{}", fleet.logs());
+    let code = fleet.worker(0).code();
+    assert_eq!(code, Some(0), "{}", fleet.logs());
 }
 
 #[test]

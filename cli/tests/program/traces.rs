@@ -1,135 +1,33 @@
 //! Traces, as a collector receives them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::trace::v1::Span;
-use tonic::{Request, Response, Status};
+use testing::collector::{Collector, Span, Trace, text};
 
 use crate::support::{Ended, Postgres, Project};
 
-/// Keeps every span it is sent.
-struct Collector {
-    address: String,
-    spans: Kept,
-    _runtime: tokio::runtime::Runtime,
+fn run(collector: &Collector, project: &Project, arguments: &[&str]) -> Ended {
+    let mut command = project.command(arguments);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address).output().unwrap().into()
 }
 
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Span>>>);
-
-#[tonic::async_trait]
-impl TraceService for Kept {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let resources = request.into_inner().resource_spans;
-        let scopes = resources.into_iter().flat_map(|resource| resource.scope_spans);
-        self.0.lock().unwrap().extend(scopes.flat_map(|scope| scope.spans));
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
-
-impl Collector {
-    fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let spans = Kept::default();
-        let service = TraceServiceServer::new(spans.clone());
-        let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        runtime.spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
-        Self { address, spans, _runtime: runtime }
-    }
-
-    fn run(&self, project: &Project, arguments: &[&str]) -> Ended {
-        let mut command = project.command(arguments);
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &self.address).output().unwrap().into()
-    }
-
-    fn trace(&self) -> Trace {
-        Trace::of(self.spans.0.lock().unwrap().clone())
-    }
-}
-
-/// Spans of one trace, checked to be one tree.
-struct Trace {
-    spans: BTreeMap<Vec<u8>, Span>,
-}
-
-impl Trace {
-    fn of(spans: Vec<Span>) -> Self {
-        let traces: BTreeSet<&[u8]> = spans.iter().map(|span| span.trace_id.as_slice()).collect();
-        assert_eq!(traces.len(), 1, "one run is one trace");
-        let count = spans.len();
-        let spans: BTreeMap<Vec<u8>, Span> = spans.into_iter().map(|span| (span.span_id.clone(), span)).collect();
-        assert_eq!(spans.len(), count, "each span is recorded once");
-        let trace = Self { spans };
-        let roots: Vec<&Span> = trace.spans.values().filter(|span| span.parent_span_id.is_empty()).collect();
-        assert_eq!(roots.len(), 1, "{roots:?}");
-        for span in trace.spans.values().filter(|span| !span.parent_span_id.is_empty()) {
-            assert!(trace.spans.contains_key(&span.parent_span_id), "an orphan: {span:?}");
-            assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
-        }
-        for link in trace.spans.values().flat_map(|span| &span.links) {
-            assert!(trace.spans.contains_key(&link.span_id), "a link into nowhere: {link:?}");
-        }
-        trace
-    }
-
-    fn root(&self) -> &Span {
-        self.spans.values().find(|span| span.parent_span_id.is_empty()).unwrap()
-    }
-
-    fn below(&self, parent: &Span) -> Vec<&Span> {
-        let mut below: Vec<&Span> = self.spans.values().filter(|span| span.parent_span_id == parent.span_id).collect();
-        below.sort_by_key(|span| span.start_time_unix_nano);
-        below
-    }
-
-    /// The attempts at a node, in order.
-    fn attempts(&self, node: &str) -> Vec<&Span> {
-        self.below(self.root()).into_iter().filter(|span| span.name == node).collect()
-    }
-
-    fn child(&self, parent: &Span, name: &str) -> &Span {
-        let found = self.below(parent).into_iter().find(|span| span.name == name);
-        found.unwrap_or_else(|| panic!("no '{name}' below {parent:?}"))
-    }
-
-    fn names_below(&self, parent: &Span) -> BTreeSet<&str> {
-        self.below(parent).into_iter().map(|span| span.name.as_str()).collect()
-    }
-
-    /// What a span's links say, with the names of the spans at their other ends.
-    fn links<'s>(&'s self, span: &'s Span) -> BTreeSet<(String, &'s str)> {
-        let what = |attributes: &[KeyValue]| text(attributes, "kontiki.link").unwrap();
-        span.links.iter().map(|link| (what(&link.attributes), self.spans[&link.span_id].name.as_str())).collect()
-    }
-}
-
-fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
-    let found = attributes.iter().find(|attribute| attribute.key == key)?;
-    match found.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
-        other => Some(format!("{other:?}")),
-    }
+/// Each span is recorded once.
+fn trace(collector: &Collector) -> Trace {
+    let spans = collector.spans();
+    let count = spans.len();
+    let trace = Trace::of(spans);
+    assert_eq!(trace.spans.len(), count);
+    trace
 }
 
 #[test]
 fn one_run_is_one_tree_with_every_task_and_statement() {
     let collector = Collector::start();
     let project = Project::small();
-    collector.run(&project, &["build"]).expect(0);
-    let trace = collector.trace();
+    run(&collector, &project, &["build"]).expect(0);
+    let trace = trace(&collector);
 
     let root = trace.root();
     assert_eq!(root.name, "build p");
@@ -167,8 +65,8 @@ fn traces_hold_names_and_codes_and_no_data() {
     let collector = Collector::start();
     let project = Project::empty();
     project.model("leaky", "table", "select 'hunter2' as password, cast('hunter2' as integer) as number");
-    collector.run(&project, &["run"]).expect(1).says("hunter2");
-    let trace = collector.trace();
+    run(&collector, &project, &["run"]).expect(1).says("hunter2");
+    let trace = trace(&collector);
     assert_eq!(text(&trace.root().attributes, "cicd.pipeline.result").as_deref(), Some("failure"));
     let [attempt] = trace.attempts("model.p.leaky")[..] else { panic!("one attempt") };
     let execute = trace.child(attempt, "execute");
@@ -199,7 +97,7 @@ fn another_attempt_stays_in_the_trace() {
     client.execute("select pg_terminate_backend($1)", &[&backend]).unwrap();
     assert_eq!(running.wait_with_output().unwrap().status.code(), Some(0));
 
-    let trace = collector.trace();
+    let trace = trace(&collector);
     let [first, second] = trace.attempts("model.p.slow")[..] else { panic!("two attempts") };
     let of = |span: &Span, key| text(&span.attributes, key);
     assert_eq!(of(first, "cicd.pipeline.task.run.result").as_deref(), Some("error"));
