@@ -1,5 +1,6 @@
 //! A cluster of real processes on loopback: replicas and workers, each with a folder of its own.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,12 +11,15 @@ use crate::{Process, ports};
 
 const READY_SECONDS_MAX: u64 = 120;
 
+/// Makes a call of the program with these arguments, ready to be started.
+pub type Program = Box<dyn Fn(&[&str]) -> Command>;
+
 /// What a cluster is made of.
 pub struct Shape {
     /// Where replicas and workers keep their data and their logs.
     pub folder: PathBuf,
-    /// The program with these arguments, where it finds the project and the profile.
-    pub program: Box<dyn Fn(&[&str]) -> Command>,
+    /// Where it finds the project and the profile.
+    pub program: Program,
     pub replicas: usize,
     pub workers: usize,
     /// Flags of each replica, besides those that make it one of this cluster.
@@ -115,10 +119,21 @@ impl Fleet {
     /// Waits until it is so, which takes long only where something is wrong.
     #[track_caller]
     pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        self.obtain(what, || is_so().then_some(()).ok_or("not yet"));
+    }
+
+    /// Waits until there is something to be had; the last reason why there is not is told where it never comes.
+    #[track_caller]
+    pub fn obtain<T, E: Display>(&self, what: &str, mut ask: impl FnMut() -> Result<T, E>) -> T {
         let deadline = Instant::now() + Duration::from_secs(READY_SECONDS_MAX);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.logs());
-            std::thread::sleep(Duration::from_millis(10));
+        loop {
+            match ask() {
+                Ok(found) => return found,
+                Err(reason) if Instant::now() > deadline => {
+                    panic!("waited in vain for {what}: {reason}\n{}", self.logs())
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
         }
     }
 

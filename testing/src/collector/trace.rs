@@ -6,31 +6,46 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
-/// Spans of one trace, checked to be one tree.
+/// Spans of one trace, checked to be one tree: one root, and nothing that leads into nowhere.
 pub struct Trace {
     pub spans: BTreeMap<Vec<u8>, Span>,
 }
 
 impl Trace {
+    /// Panics where something is missing.
+    #[track_caller]
     pub fn of(spans: Vec<Span>) -> Self {
+        Self::complete(spans).unwrap_or_else(|missing| panic!("{missing}"))
+    }
+
+    /// Says what is missing where the spans are no tree, or not yet.
+    pub fn complete(spans: Vec<Span>) -> Result<Self, String> {
         let traces: BTreeSet<&[u8]> = spans.iter().map(|span| span.trace_id.as_slice()).collect();
-        assert_eq!(traces.len(), 1, "one run is one trace");
+        if traces.len() != 1 {
+            return Err(format!("one run is one trace, not {}", traces.len()));
+        }
         let mut trace = Self { spans: BTreeMap::new() };
         for span in spans {
             // Whoever takes over records again what may have been lost, and that is the same.
             let known = trace.spans.entry(span.span_id.clone()).or_insert_with(|| span.clone());
             assert_eq!(*known, span, "recorded twice, and not alike");
+            assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{span:?}");
         }
-        let roots: Vec<&Span> = trace.spans.values().filter(|span| span.parent_span_id.is_empty()).collect();
-        assert_eq!(roots.len(), 1, "{roots:?}");
+        let roots = trace.spans.values().filter(|span| span.parent_span_id.is_empty()).count();
+        if roots != 1 {
+            return Err(format!("a tree has one root, not {roots}"));
+        }
         for span in trace.spans.values().filter(|span| !span.parent_span_id.is_empty()) {
-            assert!(trace.spans.contains_key(&span.parent_span_id), "an orphan: {span:?}");
-            assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
+            if !trace.spans.contains_key(&span.parent_span_id) {
+                return Err(format!("an orphan: {span:?}"));
+            }
         }
         for link in trace.spans.values().flat_map(|span| &span.links) {
-            assert!(trace.spans.contains_key(&link.span_id), "a link into nowhere: {link:?}");
+            if !trace.spans.contains_key(&link.span_id) {
+                return Err(format!("a link into nowhere: {link:?}"));
+            }
         }
-        trace
+        Ok(trace)
     }
 
     pub fn root(&self) -> &Span {
