@@ -231,6 +231,19 @@ fn all_replicas_killed_at_once_come_back_with_everything() {
     }
 }
 
+/// What it had sent to others before it wrote it itself is in their logs: in the same term it would give the same places to other entries.
+#[test]
+fn a_leader_that_starts_again_leads_in_another_term_only() {
+    let mut cluster = Cluster::start(1, |_| {});
+    cluster.nodes[0].submit(0);
+    let before = cluster.nodes[0].handle().status();
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    cluster.nodes[0].submit(1);
+    let after = cluster.nodes[0].handle().status();
+    assert!(after.term > before.term, "{before:?} {after:?}");
+}
+
 #[test]
 fn a_follower_that_missed_a_purged_log_catches_up_by_a_snapshot() {
     let mut cluster = Cluster::start(3, often);

@@ -8,6 +8,7 @@ use proto::v1::{RetryPolicy, RunState, SubmitRunRequest, TaskState, Verb};
 use crate::cluster::{Cluster, REPLICAS, Wishes, program};
 use crate::fault;
 use crate::project::Project;
+use crate::reader::Reader;
 use crate::seed::seeds;
 use crate::warehouse::Warehouse;
 use crate::watch::{Watch, task_in};
@@ -89,10 +90,14 @@ fn try_seed(seed: u64, undisturbed: &BTreeMap<String, String>) {
 
     let mut all = Vec::new();
     for (number, strikes) in plan.iter().enumerate() {
+        let reader = (number > 0).then(|| Reader::begin(cluster.warehouse.clone(), undisturbed.clone()));
         all.extend(build(&mut cluster, &mut dice, number, strikes));
         for submitted in &mut all {
             let state = submitted.watch.finish();
             assert_eq!(state, RunState::Success, "{:?}\n{}", cluster.run(&submitted.run), cluster.fleet.logs());
+        }
+        if let Some(reader) = reader {
+            reader.end();
         }
         assert_eq!(cluster.warehouse.contents(), *undisturbed, "after build {number}");
     }

@@ -8,6 +8,7 @@ mod cluster;
 mod failures;
 mod fault;
 mod project;
+mod reader;
 mod restarts;
 mod seed;
 mod traces;

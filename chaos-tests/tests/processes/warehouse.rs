@@ -57,17 +57,20 @@ impl Warehouse {
         self.client().batch_execute(&sql).unwrap();
     }
 
-    /// What is in each relation that readers see, whatever the order of its rows.
+    /// What is in each relation that readers see.
     pub fn contents(&self) -> BTreeMap<String, String> {
         let mut client = self.client();
-        let content = |relation: &String| {
-            let sql = format!(
-                "select count(*)::text || ' rows, ' || md5(coalesce(string_agg(r::text, E'\\n' order by r::text), ''))
-                 from smartpizza.\"{relation}\" as r"
-            );
-            (relation.clone(), client.query_one(&sql, &[]).unwrap().get(0))
-        };
-        self.relations(false).iter().map(content).collect()
+        let relations = self.relations(false).into_iter();
+        relations.map(|relation| (relation.clone(), Self::content(&mut client, &relation).unwrap())).collect()
+    }
+
+    /// What is in a relation, whatever the order of its rows; or why it cannot be read.
+    pub fn content(client: &mut postgres::Client, relation: &str) -> Result<String, String> {
+        let sql = format!(
+            "select count(*)::text || ' rows, ' || md5(coalesce(string_agg(r::text, E'\\n' order by r::text), ''))
+             from smartpizza.\"{relation}\" as r"
+        );
+        client.query_one(&sql, &[]).map(|row| row.get(0)).map_err(|error| format!("{error:?}"))
     }
 
     /// Relations that attempts have not published yet, or left behind.

@@ -111,6 +111,8 @@ impl Shell {
             election_timeout_min: millis(timings.election_min),
             election_timeout_max: millis(timings.election_max),
             enable_pre_vote: Some(true),
+            // What is committed is on disk a little later only: a leader that starts again must not lead with an older state.
+            enable_leader_restore: Some(false),
             // Followers sync while the leader does.
             broadcast_submitted_on_append: Some(true),
             max_payload_entries: MESSAGE_ENTRIES_MAX,
