@@ -9,6 +9,7 @@ A fixture is a dbt project in `fixtures/<name>/` without a profile, and `steps.j
   raw          arguments of `xtask smartpizza`, which writes raw data before this step
   says         text that Kontiki must print (error cases: its code and the words that help)
   ignore       what is not compared in this step: "relations", "results", "compiled_code", "message", "manifest", "output"
+  times        columns whose values are the time of the run: compared is only whether they are null
   survives     relations that Kontiki keeps where dbt-postgres drops them together with a table they read (`cascade`)
 Before step N the files of `edits/N/` replace the project's. Steps with `ls` compare the printed lines as a set.
 
@@ -127,6 +128,8 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
             if entry.get("compiled_code"):
                 # Our built-in macros are not dbt's: their SQL says the same, laid out in other lines.
                 entry["compiled_code"] = " ".join(entry["compiled_code"].split())
+    for relation in [*theirs["relations"].values(), *ours["relations"].values()]:
+        without_times(relation, step.get("times", []))
     for name in step.get("survives", []):
         if name not in ours["relations"]:
             differences.append(f"relations.{name}: kontiki dropped it")
@@ -136,6 +139,14 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
         if part not in ignored:
             differences += compare(part, normal(theirs[part]), normal(ours[part]))
     return differences
+
+
+def without_times(relation: dict, names: list) -> None:
+    places = [place for place, (name, _) in enumerate(relation["columns"]) if name in names]
+    for row in relation["rows"] if places else []:
+        for place in places:
+            row[place] = row[place] if row[place] == "None" else "a time"
+    relation["rows"].sort(key=repr)
 
 
 def listed(output: str) -> list:

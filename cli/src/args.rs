@@ -31,6 +31,8 @@ pub enum Command {
     Test(Execute),
     /// Load seed files into the warehouse
     Seed(Execute),
+    /// Record the versions of rows that changed
+    Snapshot(Execute),
     /// Write the compiled SQL of the selected nodes into the target folder
     Compile(Compile),
     /// Read the project, report every finding, write manifest.json

@@ -178,14 +178,16 @@ impl<'a> Attempt<'a> {
         if matches!(self.run.options.verb, Verb::Compile | Verb::Show) {
             return Ok(());
         }
-        if matches!(self.node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Test)
-            && self.has_own_materialization(&session)
-        {
+        let is_built = matches!(
+            self.node.resource_type,
+            ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Test
+        );
+        if is_built && self.has_own_materialization(&session) {
             return self.run_own(&mut session);
         }
         overrides::refuse_unheard(&session, self.node)?;
         match self.node.resource_type {
-            ResourceType::Model => self.model(&mut session),
+            ResourceType::Model | ResourceType::Snapshot => self.model(&mut session),
             ResourceType::Seed => self.seed(&mut session),
             ResourceType::Test => self.test(&mut session),
             ResourceType::Analysis => Ok(()),

@@ -1,4 +1,4 @@
-//! Models: views, tables, incremental tables, materialized views.
+//! Models and snapshots: views, tables, incremental tables, materialized views, tables of versions.
 
 use common::relation::{Relation, RelationType};
 use common::table::Column;
@@ -10,8 +10,11 @@ use super::overrides::ProjectMacros;
 use super::publish::{Approach, unexpected};
 use super::{Attempt, hook};
 use crate::failure::Result;
+use crate::materialize::incremental::Columns;
+use crate::materialize::snapshot::{Sides, Snapshot};
 use crate::materialize::{
-    Plan, Request, Shape, contract, grants, ignored, incremental, materialized_view, should_full_refresh, table, view,
+    Plan, Request, Shape, contract, grants, ignored, incremental, materialized_view, should_full_refresh, snapshot,
+    table, view,
 };
 
 impl Attempt<'_> {
@@ -60,8 +63,17 @@ impl Attempt<'_> {
             Shape::Table => (table::plan(&request, &mut self.macros(session))?, RelationType::Table),
             Shape::MaterializedView => (materialized_view::create(&request)?, RelationType::MaterializedView),
             Shape::Refresh => (materialized_view::refresh(&request)?, RelationType::MaterializedView),
+            Shape::NewSnapshot => {
+                let first = Snapshot::of(&request)?.first_versions(&request);
+                let request = Request { sql: &first, ..request };
+                (table::plan(&request, &mut self.macros(session))?, RelationType::Table)
+            }
             Shape::Incremental => {
                 self.incremental(session, &request, before)?;
+                return self.run_outside(session, &node.config.post_hook);
+            }
+            Shape::Snapshot => {
+                self.snapshot(session, &request, before)?;
                 return self.run_outside(session, &node.config.post_hook);
             }
         };
@@ -75,10 +87,40 @@ impl Attempt<'_> {
         }
     }
 
-    /// New rows first, then the difference in columns, then the publication.
     fn incremental(&mut self, session: &mut Session<'_>, request: &Request<'_>, before: Vec<String>) -> Result<()> {
         let plan = incremental::stage(request, &mut self.macros(session))?;
-        let temporary = incremental::temporary(request);
+        self.extend(session, request, before, plan, |plan, columns, macros| {
+            incremental::publish(request, plan, columns, macros)
+        })
+    }
+
+    fn snapshot(&mut self, session: &mut Session<'_>, request: &Request<'_>, before: Vec<String>) -> Result<()> {
+        let snapshot = Snapshot::of(request)?;
+        let existing = self.columns(request.target)?;
+        snapshot.check_table(&existing)?;
+        let query = self.query_columns(&before, request.sql)?;
+        let checked = match snapshot.check_query(request) {
+            Some(sql) => self.query_columns(&before, &sql)?,
+            None => Vec::new(),
+        };
+        let changes = snapshot.changes(request, Sides { query: &query, existing: &existing, checked: &checked });
+        let plan = snapshot::stage(request, &changes, &mut self.macros(session))?;
+        let changed = Request { sql: &changes, ..*request };
+        self.extend(session, &changed, before, plan, |plan, columns, _| {
+            snapshot::publish(request, &snapshot, plan, columns)
+        })
+    }
+
+    /// New rows first, then the difference in columns, then the publication, which `complete` plans.
+    fn extend(
+        &mut self,
+        session: &mut Session<'_>,
+        request: &Request<'_>,
+        before: Vec<String>,
+        plan: Plan,
+        complete: impl FnOnce(Plan, Columns<'_>, &mut ProjectMacros<'_, '_>) -> Result<Plan>,
+    ) -> Result<()> {
+        let temporary = request.temporary();
         // Hooks inside of the transaction may make what the model's SQL reads: then the new rows are computed in the publication,
         // and only their columns are looked up before.
         let staged = before.is_empty();
@@ -99,8 +141,8 @@ impl Attempt<'_> {
             )?
         };
         let existing = self.columns(request.target)?;
-        let columns = incremental::Columns { new: &new, existing: &existing };
-        let plan = match incremental::publish(request, plan.clone(), columns, &mut self.macros(session)) {
+        let columns = Columns { new: &new, existing: &existing };
+        let plan = match complete(plan.clone(), columns, &mut self.macros(session)) {
             Ok(plan) => plan,
             Err(failure) => {
                 self.tidy(&plan, true);

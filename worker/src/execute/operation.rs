@@ -15,7 +15,7 @@ use crate::warehouse::Error;
 pub fn create_schemas(run: &Run, nodes: &[NodeId], adapter: &Adapter) -> std::result::Result<(), Error> {
     let manifest = run.manifest();
     for node in nodes.iter().filter_map(|id| manifest.nodes.get(id)) {
-        let is_built = matches!(node.resource_type, ResourceType::Model | ResourceType::Seed);
+        let is_built = matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot);
         if is_built && node.relation_name.is_some() {
             let relation = node.relation(manifest.quoting);
             run.ensure_schema(adapter.connection()?.as_mut(), &relation)?;

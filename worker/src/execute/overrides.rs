@@ -30,6 +30,24 @@ const NATIVE: &[(Need, &[&str])] = &[
         ],
     ),
     (Need::Contract, &["get_assert_columns_equivalent", "get_table_columns_and_constraints", "get_select_subquery"]),
+    (
+        Need::Snapshot,
+        &[
+            "strategy_dispatch",
+            "snapshot_timestamp_strategy",
+            "snapshot_check_strategy",
+            "snapshot_check_all_get_existing_columns",
+            "snapshot_hash_arguments",
+            "snapshot_get_time",
+            "snapshot_staging_table",
+            "build_snapshot_table",
+            "build_snapshot_staging_table",
+            "snapshot_merge_sql",
+            "get_snapshot_table_column_names",
+            "create_columns",
+            "post_snapshot",
+        ],
+    ),
     (Need::Seed, &["create_csv_table", "reset_csv_table", "load_csv_rows", "get_csv_sql", "get_batch_size"]),
 ];
 
@@ -42,12 +60,13 @@ enum Need {
     Grants,
     Incremental,
     Contract,
+    Snapshot,
     Seed,
 }
 
 impl Need {
     fn of(self, node: &Node) -> bool {
-        use common::node_config::Materialization::{Incremental, Seed};
+        use common::node_config::Materialization::{Incremental, Seed, Snapshot};
         let config = &node.config;
         match self {
             Self::Hooks => !config.pre_hook.is_empty() || !config.post_hook.is_empty(),
@@ -56,6 +75,7 @@ impl Need {
             Self::Grants => !config.grants.is_empty(),
             Self::Incremental => config.materialized == Incremental,
             Self::Contract => config.contract.enforced,
+            Self::Snapshot => config.materialized == Snapshot,
             Self::Seed => config.materialized == Seed,
         }
     }

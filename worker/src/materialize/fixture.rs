@@ -13,6 +13,7 @@ use crate::warehouse::staging::Builder;
 pub fn node(materialized: &str) -> Node {
     let resource_type = match materialized {
         "seed" => ResourceType::Seed,
+        "snapshot" => ResourceType::Snapshot,
         "test" => ResourceType::Test,
         _ => ResourceType::Model,
     };

@@ -4,7 +4,7 @@
 //! publication, the relation's columns are brought in line and the rows are appended, replaced or merged.
 
 use common::diagnostic::Code;
-use common::relation::{Relation, quote_identifier};
+use common::relation::quote_identifier;
 use common::table::Column;
 use common::target::AdapterType;
 use common::{Json, RelationType};
@@ -63,14 +63,9 @@ impl Strategy {
     }
 }
 
-/// Where the new rows wait.
-pub fn temporary(request: &Request<'_>) -> Relation {
-    request.temporary()
-}
-
 /// Statements that compute the new rows.
 pub fn stage(request: &Request<'_>, overrides: &mut dyn Overrides) -> Result<Plan> {
-    let temporary = temporary(request);
+    let temporary = request.temporary();
     let create = ddl::create_table(request, &temporary, Creation::Temporary, overrides)?;
     Ok(Plan {
         staging: create.into_iter().map(other).collect(),
@@ -95,7 +90,7 @@ pub fn publish(
         schema_change::reconcile(config.on_schema_change, request.dialect, &target, columns.new, columns.existing)?;
     plan.publication.extend(changes.into_iter().map(other));
 
-    let temporary = temporary(request);
+    let temporary = request.temporary();
     let predicates = predicates(request);
     let arguments = StrategyArguments {
         target: &target,

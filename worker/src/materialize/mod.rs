@@ -26,6 +26,7 @@ pub mod plan;
 pub mod schema_change;
 pub mod seed;
 pub mod shape;
+pub mod snapshot;
 pub mod table;
 pub mod view;
 
@@ -77,7 +78,7 @@ impl Request<'_> {
     }
 
     /// For this connection only.
-    fn temporary(&self) -> Relation {
+    pub fn temporary(&self) -> Relation {
         Relation {
             database: None,
             schema: None,

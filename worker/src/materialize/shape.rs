@@ -1,6 +1,7 @@
 //! Which materialization a node takes, given what stands in its place.
 
 use common::RelationType;
+use common::diagnostic::Code;
 use common::manifest::ResourceType;
 use common::node_config::Materialization;
 use common::target::AdapterType;
@@ -18,6 +19,10 @@ pub enum Shape {
     Table,
     /// New rows into the table that is there.
     Incremental,
+    /// The first versions of a snapshot's rows.
+    NewSnapshot,
+    /// New versions into the snapshot that is there.
+    Snapshot,
     /// A new materialized view in the place of whatever is there.
     MaterializedView,
     /// The materialized view that is there computes its rows anew.
@@ -29,7 +34,14 @@ impl Shape {
     pub fn of(request: &Request<'_>) -> Result<Self> {
         let config = &request.node.config;
         if request.node.resource_type == ResourceType::Snapshot {
-            return Err(Failure::unsupported("materialization 'snapshot'"));
+            return match request.existing_type() {
+                None => Ok(Self::NewSnapshot),
+                Some(RelationType::Table) => Ok(Self::Snapshot),
+                Some(other) => {
+                    let message = format!("{} exists as a {}: a snapshot is a table", request.target, other.as_str());
+                    Err(Failure::user(Code::InvalidConfig, message))
+                }
+            };
         }
         if let Some(language) = config.extra.get("language").and_then(|value| value.as_str())
             && language != "sql"
@@ -66,9 +78,9 @@ impl Shape {
             && !request.node.config.grants.is_empty()
             && request.existing.is_some()
             && match self {
-                Self::Incremental | Self::Refresh => true,
+                Self::Incremental | Self::Refresh | Self::Snapshot => true,
                 Self::View => request.existing_type() == Some(RelationType::View),
-                Self::Nothing | Self::Table | Self::MaterializedView => false,
+                Self::Nothing | Self::Table | Self::NewSnapshot | Self::MaterializedView => false,
             }
     }
 }

@@ -9,10 +9,12 @@ use common::target::AdapterType::{self, Duckdb, Postgres};
 use serde_json::json;
 
 use super::fixture::{existing, node, request, target};
+use super::incremental::Columns;
 use super::overrides::StrategyArguments;
 use super::seed::{Load, Seeding};
+use super::snapshot::{Sides, Snapshot};
 use super::{MacroCall, NoOverrides, Overrides, Plan, Request, Shape};
-use super::{contract, incremental, materialized_view, schema_change, seed, table, view};
+use super::{contract, incremental, materialized_view, schema_change, seed, snapshot, table, view};
 use crate::failure::Result;
 use crate::warehouse::Statement;
 
@@ -41,10 +43,30 @@ fn build(request: &Request<'_>) -> Result<Plan> {
         Shape::Table => table::plan(request, &mut NoOverrides),
         Shape::MaterializedView => materialized_view::create(request),
         Shape::Refresh => materialized_view::refresh(request),
+        Shape::NewSnapshot => {
+            let first = Snapshot::of(request)?.first_versions(request);
+            table::plan(&Request { sql: &first, ..*request }, &mut NoOverrides)
+        }
+        Shape::Snapshot => {
+            let snapshot = Snapshot::of(request)?;
+            let query = columns(&[("id", "integer")]);
+            let existing = columns(&[
+                ("id", "integer"),
+                ("dbt_scd_id", "text"),
+                ("dbt_updated_at", "timestamp"),
+                ("dbt_valid_from", "timestamp"),
+                ("dbt_valid_to", "timestamp"),
+            ]);
+            snapshot.check_table(&existing)?;
+            let changes = snapshot.changes(request, Sides { query: &query, existing: &existing, checked: &[] });
+            let plan = snapshot::stage(request, &changes, &mut NoOverrides)?;
+            let new = columns(&[("dbt_change_type", "text"), ("id", "integer"), ("v", "text")]);
+            snapshot::publish(request, &snapshot, plan, Columns { new: &new, existing: &existing })
+        }
         Shape::Incremental => {
             let plan = incremental::stage(request, &mut NoOverrides)?;
             let columns = columns(&[("id", "INTEGER"), ("v", "VARCHAR")]);
-            let columns = incremental::Columns { new: &columns, existing: &columns };
+            let columns = Columns { new: &columns, existing: &columns };
             incremental::publish(request, plan, columns, &mut NoOverrides)
         }
     }
@@ -74,6 +96,80 @@ fn refuse(node: &Node, dialect: AdapterType, found: Option<RelationType>, code: 
     let existing = found.map(existing);
     let failure = build(&request(dialect, node, &target, existing.as_ref())).unwrap_err();
     assert_eq!((failure.code, failure.message.contains(words)), (code, true), "{}", failure.message);
+}
+
+fn snapshot_node(config: &serde_json::Value) -> Node {
+    let mut node = node("snapshot");
+    node.config.unique_key = vec!["id".to_owned()];
+    node.config.extra = config.as_object().unwrap().clone();
+    node
+}
+
+#[test]
+fn a_snapshot_begins_with_the_versions_that_hold() {
+    let node = snapshot_node(&json!({ "strategy": "timestamp", "updated_at": "at" }));
+    let first = r#"
+        publish*: create table "db"."main"."x"
+        as (
+        select *,
+        md5(coalesce(cast(id as varchar), '') || '|' || coalesce(cast(at as varchar), '')) as dbt_scd_id,
+        at as dbt_updated_at,
+        at as dbt_valid_from,
+        coalesce(nullif(at, at), null) as dbt_valid_to
+        from (
+        select 1 as id
+        ) as __dbt_sbq
+        )"#;
+    check(&node, Duckdb, None, first);
+}
+
+#[test]
+fn a_snapshot_ends_versions_and_adds_others_in_one_publication() {
+    let node = snapshot_node(&json!({ "strategy": "timestamp", "updated_at": "at" }));
+    let next = r#"
+        stage: create temporary table "x__kontiki_00000000_7"
+        as (
+        with snapshot_query as (
+        select 1 as id
+        ),
+        given as (
+        select *, id as dbt_key_1, at as dbt_at, coalesce(nullif(at, at), null) as dbt_until, md5(coalesce(cast(id as varchar), '') || '|' || coalesce(cast(at as varchar), '')) as dbt_version
+        from snapshot_query
+        ),
+        held as (
+        select *, id as dbt_key_1
+        from "db"."main"."x"
+        where dbt_valid_to is null
+        )
+        select 'insert' as dbt_change_type, given."id", given.dbt_at as dbt_updated_at, given.dbt_at as dbt_valid_from, given.dbt_until as dbt_valid_to, given.dbt_version as dbt_scd_id
+        from given left join held on held.dbt_key_1 = given.dbt_key_1
+        where held.dbt_key_1 is null or held.dbt_valid_from < given.dbt_at
+        union all
+        select 'update', given."id", given.dbt_at, given.dbt_at, given.dbt_at, held.dbt_scd_id
+        from given join held on held.dbt_key_1 = given.dbt_key_1
+        where held.dbt_valid_from < given.dbt_at
+        )
+        publish: alter table "db"."main"."x" add column "v" text
+        publish: update "db"."main"."x" as held
+        set dbt_valid_to = change.dbt_valid_to
+        from "x__kontiki_00000000_7" as change
+        where change.dbt_scd_id = held.dbt_scd_id
+        and change.dbt_change_type in ('update', 'delete')
+        and held.dbt_valid_to is null
+        publish*: insert into "db"."main"."x" ("id", "v")
+        select "id", "v"
+        from "x__kontiki_00000000_7"
+        where dbt_change_type = 'insert'
+        cleanup: drop table if exists "x__kontiki_00000000_7""#;
+    check(&node, Postgres, Some(RelationType::Table), next);
+}
+
+#[test]
+fn what_is_no_snapshot_is_left_alone() {
+    let node = snapshot_node(&json!({ "strategy": "timestamp", "updated_at": "at", "hard_deletes": "new_record" }));
+    let table = Some(RelationType::Table);
+    refuse(&node, Duckdb, table, Code::InvalidConfig, "missing \"dbt_is_deleted\"");
+    refuse(&node, Duckdb, Some(RelationType::View), Code::InvalidConfig, "a snapshot is a table");
 }
 
 #[test]
@@ -351,7 +447,7 @@ fn what_is_not_supported_is_refused_by_name() {
     );
     refuse(&incremental_node(Some("mine"), &[], false), Duckdb, table, Code::UnknownMacro, "get_incremental_mine_sql");
     refuse(&node("external"), Duckdb, None, Code::Unsupported, "'external'");
-    refuse(&node("snapshot"), Duckdb, None, Code::Unsupported, "'snapshot'");
+    refuse(&snapshot_node(&json!({ "strategy": "mine" })), Duckdb, None, Code::Unsupported, "snapshot strategy 'mine'");
     refuse(&node("materialized_view"), Duckdb, None, Code::Unsupported, "'materialized_view' on duckdb");
     let mut both = incremental_node(Some("merge"), &["id"], false);
     both.config.merge_update_columns = vec!["v".to_owned()];
