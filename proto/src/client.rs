@@ -161,9 +161,8 @@ pub fn is_retryable(status: &Status) -> bool {
         Code::Unavailable | Code::Aborted => true,
         // Only a replica that does not lead names the leader; any other precondition is the caller's.
         Code::FailedPrecondition => leader_of(status).is_some(),
-        // A connection that broke in the middle.
-        Code::Unknown | Code::Cancelled => std::error::Error::source(status).is_some(),
-        _ => false,
+        // What a replica answers has no source: the connection broke in the middle, whatever code was made of how it did.
+        _ => std::error::Error::source(status).is_some(),
     }
 }
 
@@ -182,11 +181,10 @@ pub fn not_leader(leader: &str) -> Status {
 
 /// The error with the address it came from.
 fn named(address: &str, status: &Status) -> Status {
-    let message = match std::error::Error::source(status) {
-        Some(source) => format!("{address}: {} ({})", status.message(), innermost(source)),
-        None => format!("{address}: {}", status.message()),
-    };
-    Status::new(status.code(), message)
+    match std::error::Error::source(status) {
+        Some(source) => Status::unavailable(format!("{address}: {} ({})", status.message(), innermost(source))),
+        None => Status::new(status.code(), format!("{address}: {}", status.message())),
+    }
 }
 
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
@@ -255,6 +253,20 @@ mod tests {
         });
         assert_eq!(answer.await.unwrap(), 2);
         assert_eq!(replicas.addresses()[0], "http://c:1");
+    }
+
+    /// What a client makes of a connection that broke.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the connection broke")]
+    struct Broken(#[source] Status);
+
+    #[test]
+    fn a_connection_that_broke_is_worth_another_try_and_a_defect_is_not() {
+        let broken = Status::from_error(Box::new(Broken(Status::internal("h2 protocol error: http2 error"))));
+        assert_eq!(broken.code(), Code::Internal);
+        assert!(is_retryable(&broken));
+        assert!(is_retryable(&named("a:1", &broken)));
+        assert!(!is_retryable(&Status::internal("a defect")));
     }
 
     #[tokio::test]

@@ -206,6 +206,13 @@ impl Cluster {
                 self.kill_replica(follower);
                 self.fleet.restart_replica(follower);
             }
+            Fault::KillReplicas => {
+                self.fleet.replicas.iter().for_each(|replica| replica.signal("KILL"));
+                for replica in 0..REPLICAS {
+                    self.fleet.replicas[replica].code();
+                    self.fleet.restart_replica(replica);
+                }
+            }
             Fault::PauseLeader => {
                 let leader = self.await_leader(|_| true);
                 self.fleet.replicas[leader].signal("STOP");

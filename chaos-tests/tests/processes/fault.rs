@@ -8,14 +8,22 @@ pub enum Fault {
     KillLeader,
     KillFollower,
     KillWorker,
+    /// All of them at once.
+    KillReplicas,
     /// SIGSTOP until another replica leads, then SIGCONT.
     PauseLeader,
     /// SIGSTOP until the cluster has given the worker up, then SIGCONT.
     PauseWorker,
 }
 
-const ALL: [Fault; 5] =
-    [Fault::KillLeader, Fault::KillFollower, Fault::KillWorker, Fault::PauseLeader, Fault::PauseWorker];
+const ALL: [Fault; 6] = [
+    Fault::KillLeader,
+    Fault::KillFollower,
+    Fault::KillWorker,
+    Fault::KillReplicas,
+    Fault::PauseLeader,
+    Fault::PauseWorker,
+];
 
 /// A fault, and how far the run is when it strikes, in thousandths of its events.
 #[derive(Clone, Copy, Debug)]
