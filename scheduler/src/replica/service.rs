@@ -116,11 +116,7 @@ impl RaftService for Service {
         let request = request.into_inner();
         let raft = self.meant(&request)?;
         let request = decode(&request.payload).map_err(Status::invalid_argument)?;
-        let handled = raft.handle_transfer_leader(request).await;
-        match handled.map_err(|fatal| Status::unavailable(fatal.to_string()))? {
-            Ok(()) => Ok(Response::new(v1::RaftResponse::default())),
-            Err(refused) => Err(Status::failed_precondition(refused.to_string())),
-        }
+        answer(raft.handle_transfer_leader(request).await)
     }
 
     async fn install_snapshot(
