@@ -8,7 +8,7 @@ mod list;
 mod retry;
 mod show;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::diagnostic::Code;
@@ -117,17 +117,20 @@ fn select_for(
         },
         resource_types: selection.resource_type.clone(),
         exclude_resource_types: selection.exclude_resource_type.clone(),
-        results: selection.state.as_ref().and_then(|folder| {
-            let (_, statuses) =
-                dbt::artifacts::read_statuses(&ready.opened.root.join(folder).join("run_results.json"))?;
-            let spelled = |(id, status)| Some((id, serde_json::to_value(status).ok()?.as_str()?.to_owned()));
-            Some(statuses.into_iter().filter_map(spelled).collect())
-        }),
+        results: earlier_results(&ready.opened, selection),
     };
     let mut diagnostics = Vec::new();
     let selected = select::select(&ready.manifest, &ready.graph, &selection, &mut diagnostics);
     call.report_selection(&diagnostics)?;
     selected.ok_or(Refused)
+}
+
+/// What `--state` says of an earlier run: dbt's statuses by node.
+pub fn earlier_results(opened: &Opened, selection: &args::Selection) -> Option<BTreeMap<NodeId, String>> {
+    let path = opened.root.join(selection.state.as_ref()?).join("run_results.json");
+    let (_, statuses) = dbt::artifacts::read_statuses(&path)?;
+    let spelled = |(id, status)| Some((id, serde_json::to_value(status).ok()?.as_str()?.to_owned()));
+    Some(statuses.into_iter().filter_map(spelled).collect())
 }
 
 /// Adds the query of `--inline` to the manifest, as a node of the root project.

@@ -21,6 +21,8 @@ const REQUEST_ID_MAX: usize = 128;
 const ENTRIES_MAX: usize = 1_000;
 /// Longest text of a selector, a label or a name, in bytes.
 const TEXT_MAX: usize = 4_096;
+/// Most results of an earlier run.
+const RESULTS_MAX: usize = 100_000;
 /// Most bytes of variables.
 const VARS_MAX: usize = 256 << 10;
 /// Most attempts at one task.
@@ -37,6 +39,11 @@ pub struct Submit {
     pub options: RunOptions,
     pub select: Vec<String>,
     pub exclude: Vec<String>,
+    pub selector: Option<String>,
+    pub resource_types: Vec<String>,
+    pub exclude_resource_types: Vec<String>,
+    /// Statuses of an earlier run.
+    pub results: BTreeMap<NodeId, String>,
     /// Empty for dbt's default.
     pub indirect_selection: String,
     pub priority: i32,
@@ -57,6 +64,12 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
     project::check_project(&request.project)?;
     check_texts("select", &request.select)?;
     check_texts("exclude", &request.exclude)?;
+    check_texts("selector", [&request.selector])?;
+    check_texts("resource_types", &request.resource_types)?;
+    check_texts("exclude_resource_types", &request.exclude_resource_types)?;
+    if request.results.len() > RESULTS_MAX {
+        return Err(Invalid::new("results", format!("has more than {RESULTS_MAX} entries")));
+    }
     check_texts("worker_labels", request.worker_labels.iter().flat_map(|(name, value)| [name, value]))?;
     let vars = request.vars.unwrap_or_default();
     if prost::Message::encoded_len(&vars) > VARS_MAX {
@@ -83,6 +96,10 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
         },
         select: request.select,
         exclude: request.exclude,
+        selector: Some(request.selector).filter(|selector| !selector.is_empty()),
+        resource_types: request.resource_types,
+        exclude_resource_types: request.exclude_resource_types,
+        results: request.results.into_iter().map(|(node, status)| (node.into(), status)).collect(),
         indirect_selection: request.indirect_selection,
         priority: request.priority,
         timeout: to_limit("timeout", request.timeout)?,

@@ -16,7 +16,7 @@ use crate::args::{IndirectSelection, Selection};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 use crate::run::{self, Accepted, Request};
-use crate::verbs::Ready;
+use crate::verbs::{self, Ready};
 
 /// Runs the selected nodes on a cluster, printing as on this machine.
 pub fn submit(
@@ -27,7 +27,7 @@ pub fn submit(
     asked: (&Selection, &args::Submit),
 ) -> Result<Exit, Refused> {
     let (selection, submit) = asked;
-    call.report(&unsupported(&ready.manifest, selection))?;
+    call.report(unsupported(&ready.manifest).as_slice())?;
     let cluster = Connected::to(call, servers)?;
     pin_duckdb(&cluster, ready, submit)?;
     let accept = || {
@@ -82,6 +82,7 @@ fn wire(
     (selection, submit): (&Selection, &args::Submit),
 ) -> SubmitRunRequest {
     let options = &request.options;
+    let results = verbs::earlier_results(&ready.opened, selection).unwrap_or_default();
     SubmitRunRequest {
         // The same call never begins two runs, however often it has to ask.
         request_id: call.invocation_id.clone(),
@@ -102,6 +103,10 @@ fn wire(
         task_timeout: submit.task_timeout.map(duration),
         retry: None,
         worker_labels: submit.worker_label.iter().cloned().collect(),
+        selector: selection.selector.clone().unwrap_or_default(),
+        resource_types: selection.resource_type.clone(),
+        exclude_resource_types: selection.exclude_resource_type.clone(),
+        results: results.into_iter().map(|(node, status)| (node.to_string(), status)).collect(),
     }
 }
 
@@ -115,22 +120,10 @@ fn indirect(selection: IndirectSelection) -> &'static str {
 }
 
 /// What a cluster cannot be asked yet; it is refused rather than left out.
-fn unsupported(manifest: &Manifest, selection: &Selection) -> Vec<Diagnostic> {
-    let mut features = Vec::new();
-    if selection.selector.is_some() {
-        features.push("--selector");
-    }
-    if !selection.resource_type.is_empty() || !selection.exclude_resource_type.is_empty() {
-        features.push("--resource-type");
-    }
-    if selection.state.is_some() {
-        features.push("--state");
-    }
-    if manifest.nodes.keys().any(|id| id.resource_type() == "operation") {
-        features.push("on-run-start and on-run-end");
-    }
-    let refused = |feature| Diagnostic::error(Code::Unsupported, format!("{feature} on a cluster: not supported yet"));
-    features.into_iter().map(refused).collect()
+fn unsupported(manifest: &Manifest) -> Option<Diagnostic> {
+    let has_hooks = manifest.nodes.keys().any(|id| id.resource_type() == "operation");
+    let message = "on-run-start and on-run-end on a cluster: not supported yet";
+    has_hooks.then(|| Diagnostic::error(Code::Unsupported, message))
 }
 
 /// A DuckDB file has one writing process, so all tasks have to go to one worker.

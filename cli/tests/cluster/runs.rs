@@ -71,11 +71,26 @@ fn a_run_may_be_left_alone_and_looked_at_later() {
 }
 
 #[test]
-fn what_a_cluster_cannot_do_yet_is_refused() {
+fn nodes_are_selected_as_on_this_machine() {
     let project = Project::small();
-    project.file("selectors.yml", "selectors:\n  - name: some\n    definition: first\n");
+    project.file("selectors.yml", "selectors:\n  - name: some\n    definition: first+\n");
+    project.model("second", "table", "select id / {{ var('by', 0) }} as id from {{ ref('first') }}");
     let fleet = Fleet::start(project, 1, 1);
-    fleet.kontiki(&["build", "--selector", "some"]).expect(2).says("--selector on a cluster: not supported yet");
+    fleet.kontiki(&["seed"]).expect(0);
+    let some = fleet.kontiki(&["build", "--selector", "some"]);
+    some.expect(1).says("Done. PASS=1 WARN=0 ERROR=1 SKIP=1 NO-OP=0 TOTAL=3").is_silent_about("main.raw");
+    let failed = fleet.kontiki(&["build", "-s", "result:error+", "--state", "target", "--vars", "by: 1"]);
+    failed.expect(0).says("Done. PASS=2 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=2").is_silent_about("main.first");
+    let models = fleet.kontiki(&["build", "--resource-type", "model", "--vars", "by: 1"]);
+    models.expect(0).says("Done. PASS=2 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=2");
+    let others = fleet.kontiki(&["build", "--exclude-resource-type", "model", "test"]);
+    others.expect(0).says("Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1").says("seed file main.raw");
+    fleet.kontiki(&["build", "--selector", "none"]).expect(2).says("could not find selector named 'none'");
+}
+
+#[test]
+fn what_a_cluster_cannot_do_yet_is_refused() {
+    let fleet = Fleet::start(Project::small(), 1, 1);
     fleet.kontiki(&["compile"]).expect(2).says("'compile' on a cluster: not supported yet").says("--context local");
     fleet.kontiki(&["build", "--context", "nowhere"]).expect(0);
 }

@@ -119,8 +119,16 @@ fn select(submit: &Submit, ready: &Ready, findings: &mut Vec<Diagnostic>) -> Opt
             return None;
         }
     };
-    let all = Selection::all(Purpose::Run(submit.options.verb));
-    let selection = Selection { select: submit.select.clone(), exclude: submit.exclude.clone(), indirect, ..all };
+    let selection = Selection {
+        purpose: Purpose::Run(submit.options.verb),
+        select: submit.select.clone(),
+        exclude: submit.exclude.clone(),
+        selector: submit.selector.clone(),
+        indirect,
+        resource_types: submit.resource_types.clone(),
+        exclude_resource_types: submit.exclude_resource_types.clone(),
+        results: Some(&submit.results).filter(|results| !results.is_empty()).cloned(),
+    };
     dbt::select::select(&ready.manifest, &ready.graph, &selection, findings)
 }
 
