@@ -5,7 +5,7 @@ use std::path::Path;
 use common::diagnostic::Code;
 use common::run::RunOptions;
 use common::{Json, JsonMap, Manifest, Timestamp};
-use dbt::artifacts::{self, Metadata, NodeOutcome, RunResults};
+use dbt::artifacts::{self, Metadata, RunResults};
 use dbt::parse::Fingerprint;
 use serde_json::json;
 
@@ -33,15 +33,8 @@ pub fn write_run_results(
     options: &RunOptions,
     elapsed_seconds: f64,
 ) -> Result<(), Refused> {
-    let results = RunResults {
-        outcomes: outcomes
-            .all
-            .iter()
-            .map(|outcome| NodeOutcome { node: &outcome.node, result: &outcome.result })
-            .collect(),
-        elapsed_seconds,
-        args: args(call, opened, options),
-    };
+    let results =
+        RunResults { outcomes: outcomes.told().collect(), elapsed_seconds, args: args(call, opened, options) };
     let metadata = metadata(call);
     let document = artifacts::run_results(&results, &metadata);
     write(call, &call.target_path(opened).join("run_results.json"), &document)

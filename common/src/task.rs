@@ -187,3 +187,23 @@ pub struct NodeResult {
     /// SQL after Jinja; empty where the node has none.
     pub compiled_code: Option<String>,
 }
+
+impl NodeResult {
+    /// Of a node that no attempt came to tell of.
+    pub fn untold(status: NodeStatus, message: Option<String>) -> Self {
+        let never = Timestamp::default();
+        Self {
+            status,
+            thread: String::new(),
+            compile_started_at: never,
+            compile_completed_at: never,
+            execute_started_at: never,
+            execute_completed_at: never,
+            message,
+            failures: None,
+            response: Response::default(),
+            relation_name: None,
+            compiled_code: None,
+        }
+    }
+}

@@ -13,6 +13,7 @@ pub mod compile;
 pub mod context;
 pub mod files;
 pub mod graph;
+pub mod hooks;
 pub mod jinja;
 pub mod packages;
 pub mod parse;

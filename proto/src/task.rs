@@ -4,7 +4,7 @@ use common::diagnostic::Code;
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus};
 use common::telemetry::{self, Context, SpanId, TraceId};
-use common::{Attempt, Epoch};
+use common::{Attempt, Epoch, NodeId};
 
 use crate::invalid::Invalid;
 use crate::scalar::{timestamp, to_run, to_timestamp};
@@ -112,6 +112,21 @@ pub fn to_result(result: v1::NodeResult) -> Result<NodeResult, Invalid> {
         relation_name: result.relation_name,
         compiled_code: result.compiled_code,
     })
+}
+
+/// What `run_results.json` says of a task; none while it has not ended.
+pub fn to_outcome(task: v1::Task) -> Result<Option<(NodeId, NodeResult)>, Invalid> {
+    use v1::TaskState as S;
+    let state = task.state();
+    let result = task.result.map(to_result).transpose()?;
+    let told = match (state, result) {
+        (S::Success | S::Failed, Some(result)) => result,
+        (S::Success, None) => NodeResult::untold(NodeStatus::Success, None),
+        (S::Failed, None) => NodeResult::untold(NodeStatus::Error, task.failure.map(|failure| failure.message)),
+        (S::UpstreamFailed | S::Skipped | S::Canceled, _) => NodeResult::untold(NodeStatus::Skipped, None),
+        (S::Unspecified | S::Pending | S::Ready | S::Running | S::UpForRetry, _) => return Ok(None),
+    };
+    Ok(Some((task.node_id.into(), told)))
 }
 
 pub fn assignment(assignment: &Assignment) -> v1::Assignment {

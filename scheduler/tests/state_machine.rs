@@ -6,8 +6,10 @@ mod support;
 use std::sync::Arc;
 
 use common::diagnostic::Code;
+use common::run::RunPlan;
 use common::task::{Assignment, FailureKind, NodeStatus, TaskState};
 use common::{Attempt, Epoch, Timestamp};
+use scheduler::State;
 use scheduler::state::{
     CancelCause, Command, Counts, Ending, Event, Failure, Reply, RunOutcome, RunState, StopCause, Verdict,
 };
@@ -367,4 +369,108 @@ fn the_state_keeps_the_latest_time_when_a_clock_steps_back() {
     machine.submit(plan(2, &[]));
     assert_eq!(machine.state.at(), Timestamp(50));
     assert_eq!(machine.state.run(&run_id(2)).unwrap().submitted_at, Timestamp(50));
+}
+
+/// A hook in front of the nodes, and two behind them.
+fn hooked(run: u64, nodes: &[(&str, &[u32])]) -> RunPlan {
+    let last = nodes.len() as u32;
+    let behind: Vec<u32> = (1..=last).collect();
+    let upstreams: Vec<Vec<u32>> = nodes.iter().map(|(_, up)| [&[0], *up].concat()).collect();
+    let mut tasks: Vec<(&str, &[u32])> = vec![("start", &[])];
+    tasks.extend(nodes.iter().zip(&upstreams).map(|((name, _), upstreams)| (*name, upstreams.as_slice())));
+    let first_end = [last + 1];
+    tasks.extend([("grant", behind.as_slice()), ("tell", first_end.as_slice())]);
+    let mut plan = plan(run, &tasks);
+    for index in [0, last + 1, last + 2] {
+        let task = &mut plan.tasks[index as usize];
+        task.node = format!("operation.shop.{}", tasks[index as usize].0).as_str().into();
+    }
+    plan
+}
+
+fn hook_state(machine: &Machine, name: &str) -> TaskState {
+    let node = format!("operation.shop.{name}").as_str().into();
+    machine.state.run(&run_id(1)).unwrap().task(&node).unwrap().state.clone()
+}
+
+#[test]
+fn hooks_behind_the_nodes_follow_whatever_became_of_them() {
+    let mut machine = Machine::default();
+    machine.register("w", 2);
+    let start = machine.submit(hooked(1, &[("a", &[]), ("b", &[1]), ("c", &[])]));
+    assert_eq!(names(&start), ["start"]);
+    let nodes = machine.succeed(&start[0]);
+    assert_eq!(names(&nodes), ["a", "c"]);
+    assert_eq!(assigned(&machine.report(failure(&nodes[0], FailureKind::User))), []);
+    assert_eq!(machine.task(1, "b"), TaskState::UpstreamFailed);
+    let grant = machine.succeed(&nodes[1]);
+    assert_eq!(names(&grant), ["grant"]);
+    // Among themselves, the first that fails ends them.
+    let applied = machine.report(failure(&grant[0], FailureKind::User));
+    assert_eq!(hook_state(&machine, "tell"), TaskState::UpstreamFailed);
+    let counts = Counts { total: 6, success: 2, failed: 2, upstream_failed: 2, ..Counts::default() };
+    let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Failed, counts };
+    assert_eq!(applied.events.last(), Some(&finished));
+}
+
+#[test]
+fn a_hook_that_fails_in_front_leaves_only_the_hooks_behind() {
+    let mut machine = Machine::default();
+    machine.register("w", 2);
+    let mut plan = hooked(1, &[("a", &[]), ("b", &[1])]);
+    plan.fail_fast = true;
+    let start = machine.submit(plan);
+    let grant = assigned(&machine.report(failure(&start[0], FailureKind::User)));
+    assert_eq!((machine.task(1, "a"), machine.task(1, "b")), (TaskState::UpstreamFailed, TaskState::UpstreamFailed));
+    assert_eq!(names(&grant), ["grant"]);
+    let tell = machine.succeed(&grant[0]);
+    machine.succeed(&tell[0]);
+    assert!(machine.state.run(&run_id(1)).unwrap().is_finished());
+}
+
+#[test]
+fn hooks_follow_a_run_that_fails_fast_but_not_a_canceled_one() {
+    let mut machine = Machine::default();
+    machine.register("w", 2);
+    let mut plan = hooked(1, &[("a", &[]), ("b", &[]), ("c", &[1])]);
+    plan.fail_fast = true;
+    let start = machine.submit(plan);
+    let nodes = machine.succeed(&start[0]);
+    assert_eq!(assigned(&machine.report(failure(&nodes[0], FailureKind::User))), []);
+    let grant = assigned(&machine.report(canceled(&nodes[1])));
+    assert_eq!(names(&grant), ["grant"]);
+    machine.cancel(1);
+    assert_eq!(hook_state(&machine, "tell"), TaskState::Canceled);
+    machine.report(canceled(&grant[0]));
+    assert!(machine.state.run(&run_id(1)).unwrap().is_finished());
+}
+
+#[test]
+fn a_retry_repeats_the_hooks_around_what_it_does() {
+    let mut machine = Machine::default();
+    machine.register("w", 1);
+    let start = machine.submit(hooked(1, &[("a", &[]), ("b", &[])]));
+    let a = machine.succeed(&start[0]);
+    let b = machine.succeed(&a[0]);
+    let grant = assigned(&machine.report(failure(&b[0], FailureKind::User)));
+    let tell = machine.succeed(&grant[0]);
+    machine.succeed(&tell[0]);
+    let applied = machine.retry(1);
+    assert_eq!(applied.reply, Reply::Retried { tasks: 4 });
+    let again = assigned(&applied);
+    assert_eq!((names(&again), again[0].attempt), (vec!["start"], Attempt(2)));
+    // Restored from its bytes, the run goes on alike.
+    machine.state = State::from_bytes(&machine.state.to_bytes()).unwrap();
+    machine.register("w", 1);
+    let again = machine.state.assignments(&worker("w"));
+    let mut done = vec![];
+    let mut next = again;
+    while let Some(assignment) = next.pop() {
+        done.extend(names(std::slice::from_ref(&assignment)).into_iter().map(str::to_owned));
+        next = machine.succeed(&assignment);
+    }
+    assert_eq!(done, ["start", "b", "grant", "tell"]);
+    let run = machine.state.run(&run_id(1)).unwrap();
+    assert!(matches!(run.state, RunState::Finished { outcome: RunOutcome::Success, .. }));
+    assert_eq!(run.selected().map(|node| node.as_str()).collect::<Vec<_>>(), ["model.shop.a", "model.shop.b"]);
 }

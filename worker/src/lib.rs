@@ -26,5 +26,5 @@ pub mod warehouse;
 
 pub use execute::execute;
 pub use failure::Failure;
-pub use run::{Artifacts, Opened, Run, Runs};
+pub use run::{Artifacts, History, Opened, Run, Runs};
 pub use session::{Config, Handle, start};

@@ -9,6 +9,7 @@ use common::node_config::Materialization;
 use common::relation::{Relation, RelationType};
 use common::run::{RunOptions, Verb};
 use common::target::Target;
+use common::task::NodeResult;
 use common::{Manifest, NodeId, RunId};
 use dbt::compile::Compiler;
 
@@ -34,6 +35,11 @@ pub struct Opened {
     pub warehouse: Arc<dyn Warehouse>,
 }
 
+/// What became of a run's nodes so far: its `on-run-end` sees it.
+pub trait History: Send + Sync {
+    fn outcomes(&self) -> Result<Vec<(NodeId, NodeResult)>, Error>;
+}
+
 /// One run, as its tasks need it.
 pub struct Run {
     pub compiler: Compiler,
@@ -42,6 +48,8 @@ pub struct Run {
     /// The root project's folder; seeds are read from it.
     pub project_root: PathBuf,
     pub artifacts: Artifacts,
+    /// None where hooks are no tasks of the run, as on a laptop.
+    history: Option<Box<dyn History>>,
     known: Mutex<Known>,
     ranks: OnceLock<HashMap<NodeId, u64>>,
     /// Folders of artifacts that are there.
@@ -78,7 +86,18 @@ impl Run {
         artifacts: Artifacts,
     ) -> Self {
         let (known, ranks, folders) = Default::default();
-        Self { compiler, options, target, project_root, artifacts, known, ranks, folders }
+        Self { compiler, options, target, project_root, artifacts, history: None, known, ranks, folders }
+    }
+
+    /// The run, with hooks among its tasks.
+    #[must_use]
+    pub fn with_history(self, history: Box<dyn History>) -> Self {
+        Self { history: Some(history), ..self }
+    }
+
+    /// What became of the nodes so far.
+    pub(crate) fn outcomes(&self) -> Result<Vec<(NodeId, NodeResult)>, Error> {
+        self.history.as_ref().map_or(Ok(Vec::new()), |history| history.outcomes())
     }
 
     pub fn manifest(&self) -> &Arc<Manifest> {

@@ -2,7 +2,7 @@
 
 use common::diagnostic::Code;
 use common::target::AdapterType;
-use common::{Diagnostic, Json, Manifest};
+use common::{Diagnostic, Json};
 use proto::description;
 use proto::scalar::{duration, of_json};
 use proto::v1::run_service_client::RunServiceClient;
@@ -27,7 +27,6 @@ pub fn submit(
     asked: (&Selection, &args::Submit),
 ) -> Result<Exit, Refused> {
     let (selection, submit) = asked;
-    call.report(unsupported(&ready.manifest).as_slice())?;
     let cluster = Connected::to(call, servers)?;
     pin_duckdb(&cluster, ready, submit)?;
     let accept = || {
@@ -117,13 +116,6 @@ fn indirect(selection: IndirectSelection) -> &'static str {
         IndirectSelection::Buildable => "buildable",
         IndirectSelection::Empty => "empty",
     }
-}
-
-/// What a cluster cannot be asked yet; it is refused rather than left out.
-fn unsupported(manifest: &Manifest) -> Option<Diagnostic> {
-    let has_hooks = manifest.nodes.keys().any(|id| id.resource_type() == "operation");
-    let message = "on-run-start and on-run-end on a cluster: not supported yet";
-    has_hooks.then(|| Diagnostic::error(Code::Unsupported, message))
 }
 
 /// A DuckDB file has one writing process, so all tasks have to go to one worker.

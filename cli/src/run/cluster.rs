@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use common::diagnostic::Code;
 use common::{Manifest, NodeId, RunId};
+use dbt::hooks::When;
 use proto::v1::CancelRunRequest;
 use proto::v1::run_service_client::RunServiceClient;
 use scheduler::local::Update;
@@ -57,14 +58,16 @@ pub fn on_cluster(
 
     let exposed: BTreeSet<NodeId> =
         request.selected.iter().filter(|id| manifest.exposures.contains_key(id.as_str())).cloned().collect();
-    let total = accepted.tasks + exposed.len();
+    let hooks = [When::Start, When::End].map(|when| dbt::hooks::of(manifest, when).len());
+    let total = (accepted.tasks + exposed.len()).saturating_sub(hooks.into_iter().sum());
     call.console.start_progress(total as u64);
     let mut outcomes = Outcomes::default();
-    let mut follower = Follower::new(Some(&call.console), manifest, &opened.target, total, &mut outcomes);
+    let mut follower = Follower::new(Some(&call.console), manifest, &opened.target, exposed, &mut outcomes);
+    follower.total = total;
     let (updates, ended) = updates(cluster, run, accepted.after);
     let finished = accepted.tasks == 0 || follower.follow(&updates).is_some();
     if finished {
-        exposures::finish(&mut follower, &exposed);
+        exposures::finish(&mut follower);
     }
     call.console.end_progress();
     if !finished {

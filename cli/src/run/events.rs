@@ -1,19 +1,20 @@
 //! From the leader's updates to console lines and outcomes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::Receiver;
 
 use common::diagnostic::Code;
-use common::table::Response;
 use common::target::Target;
 use common::task::{FailureKind, NodeResult, NodeStatus, TaskState};
-use common::{Manifest, NodeId, Timestamp};
+use common::{Manifest, NodeId};
+use dbt::hooks::When;
 use scheduler::local::{Event as Committed, Update};
 use scheduler::state::{Ending, RunOutcome};
 
 use super::lines::node_line;
 use super::outcome::Outcomes;
-use crate::console::{Console, Event, NodeLine};
+use super::{exposures, hooks};
+use crate::console::{Console, Event, NodeKind, NodeLine};
 
 /// Updates whose lines are printed at once.
 const UPDATES_AT_ONCE: usize = 256;
@@ -24,7 +25,10 @@ pub struct Follower<'a> {
     pub console: Option<&'a Console>,
     pub manifest: &'a Manifest,
     pub target: &'a Target,
+    /// Nodes that have a numbered line.
     pub total: usize,
+    /// Those of the run that are still to be told of.
+    pub exposures: BTreeSet<NodeId>,
     pub outcomes: &'a mut Outcomes,
     index: usize,
     started: HashMap<NodeId, NodeLine>,
@@ -35,10 +39,10 @@ impl<'a> Follower<'a> {
         console: Option<&'a Console>,
         manifest: &'a Manifest,
         target: &'a Target,
-        total: usize,
+        exposures: BTreeSet<NodeId>,
         outcomes: &'a mut Outcomes,
     ) -> Self {
-        Self { console, manifest, target, total, outcomes, index: 0, started: HashMap::new() }
+        Self { console, manifest, target, total: 0, exposures, outcomes, index: 0, started: HashMap::new() }
     }
 
     /// Prints and records updates until the run is finished; `None` where the leader stopped before.
@@ -79,13 +83,13 @@ impl<'a> Follower<'a> {
     }
 
     fn progress_started(&self, line: &NodeLine) {
-        if let Some(console) = self.console {
+        if let Some(console) = self.console.filter(|_| line.kind != NodeKind::Hook) {
             console.progress_started(&line.description);
         }
     }
 
     fn progress_finished(&self, line: &NodeLine) {
-        if let Some(console) = self.console {
+        if let Some(console) = self.console.filter(|_| line.kind != NodeKind::Hook) {
             console.progress_finished(&line.description);
         }
     }
@@ -98,6 +102,13 @@ impl<'a> Follower<'a> {
 
     fn line(&mut self, node: &NodeId) -> Option<NodeLine> {
         let node = self.manifest.nodes.get(node)?;
+        if let Some(line) = hooks::line(self.manifest, node) {
+            if line.index == 1 && When::of(node) == Some(When::End) {
+                exposures::finish(self);
+                self.emit(&Event::Blank);
+            }
+            return Some(line);
+        }
         let mut line = node_line(node, self.target, self.total);
         line.index = self.next_index();
         Some(line)
@@ -116,28 +127,25 @@ impl<'a> Follower<'a> {
 
     fn finished(&mut self, node: &NodeId, state: &TaskState, ending: Option<&Ending>) {
         let result = result_of(state, ending);
-        match self.started.remove(node) {
-            Some(line) => {
-                self.progress_finished(&line);
-                let seconds = result.execute_completed_at.since(result.compile_started_at).as_secs_f64();
-                let event = if result.status == NodeStatus::Skipped {
-                    Event::Skipped(line)
-                } else {
-                    Event::Finished {
-                        node: line,
-                        status: result.status,
-                        message: result.message.clone().unwrap_or_default(),
-                        failures: result.failures,
-                        seconds,
-                    }
-                };
-                self.emit(&event);
+        let begun = self.started.remove(node);
+        let is_skipped = begun.is_none() || result.status == NodeStatus::Skipped;
+        let Some(line) = begun.or_else(|| self.line(node)) else { return };
+        self.progress_finished(&line);
+        let is_last = line.index == line.total;
+        let event = if is_skipped {
+            Event::Skipped(line)
+        } else {
+            Event::Finished {
+                node: line,
+                status: result.status,
+                message: result.message.clone().unwrap_or_default(),
+                failures: result.failures,
+                seconds: result.execute_completed_at.since(result.compile_started_at).as_secs_f64(),
             }
-            None => {
-                let Some(line) = self.line(node) else { return };
-                self.progress_finished(&line);
-                self.emit(&Event::Skipped(line));
-            }
+        };
+        self.emit(&event);
+        if is_last && self.manifest.nodes.get(node).and_then(When::of) == Some(When::Start) {
+            self.emit(&Event::Blank);
         }
         match failed_with(state, ending) {
             Some(code) => self.outcomes.push_failed(node.clone(), result, code),
@@ -162,20 +170,7 @@ pub fn result_of(state: &TaskState, ending: Option<&Ending>) -> NodeResult {
         ),
         _ => (NodeStatus::Skipped, None),
     };
-    let never = Timestamp::default();
-    NodeResult {
-        status,
-        thread: String::new(),
-        compile_started_at: never,
-        compile_completed_at: never,
-        execute_started_at: never,
-        execute_completed_at: never,
-        message,
-        failures: None,
-        response: Response::default(),
-        relation_name: None,
-        compiled_code: None,
-    }
+    NodeResult::untold(status, message)
 }
 
 /// The code of a task that ended as a failure.

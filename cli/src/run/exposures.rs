@@ -1,39 +1,30 @@
 //! Exposures in `build`: nothing is run, but a line tells whether what they depend on was built.
 
-use std::collections::BTreeSet;
+use common::task::NodeStatus;
+use dbt::artifacts::NodeOutcome;
 
-use common::NodeId;
-use common::task::{NodeStatus, TaskState};
-
-use super::events::{Follower, result_of};
+use super::events::Follower;
 use super::lines::exposure_line;
 use crate::console::Event;
 
-/// Prints and records the exposures of a finished run.
-pub fn finish(follower: &mut Follower<'_>, exposures: &BTreeSet<NodeId>) {
-    for id in exposures {
-        let Some(exposure) = follower.manifest.exposures.get(id) else { continue };
-        let is_blocked = follower.outcomes.all.iter().any(|outcome| {
-            matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Skipped)
-                && exposure.depends_on.nodes.contains(&outcome.node)
-        });
+/// Prints and records the run's exposures once all nodes have ended; only the first time.
+pub fn finish(follower: &mut Follower<'_>) {
+    for id in std::mem::take(&mut follower.exposures) {
+        let Some(exposure) = follower.manifest.exposures.get(&id) else { continue };
+        let result = NodeOutcome::of_exposure(exposure, follower.outcomes.told());
         let mut line = exposure_line(exposure, follower.total);
         line.index = follower.next_index();
-        let mut result = result_of(&TaskState::Skipped, None);
-        if is_blocked {
+        if result.status == NodeStatus::Skipped {
             follower.emit(&Event::Skipped(line));
         } else {
-            result.status = NodeStatus::NoOp;
-            result.message = Some("NO-OP".to_owned());
-            result.failures = Some(0);
             follower.emit(&Event::Finished {
                 node: line,
-                status: NodeStatus::NoOp,
-                message: "NO-OP".to_owned(),
+                status: result.status,
+                message: result.message.clone().unwrap_or_default(),
                 failures: None,
                 seconds: 0.0,
             });
         }
-        follower.outcomes.push(id.clone(), result);
+        follower.outcomes.push(id, result);
     }
 }

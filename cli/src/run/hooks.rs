@@ -1,14 +1,12 @@
 //! `on-run-start` and `on-run-end`: SQL of the project around a run, in the order in which it is written.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
-use common::manifest::{Node, ResourceType};
-use common::node_config::Materialization;
+use common::manifest::Node;
 use common::table::Response;
 use common::task::{NodeResult, NodeStatus};
-use common::{Json, JsonMap, Manifest, Timestamp};
-use dbt::artifacts::{self, NodeOutcome};
+use common::{JsonMap, Manifest, Timestamp};
+use dbt::hooks::When;
 use serde_json::json;
 use worker::Run;
 use worker::adapter::Adapter;
@@ -16,31 +14,23 @@ use worker::adapter::Adapter;
 use super::outcome::Outcomes;
 use crate::console::{Console, Event, NodeKind, NodeLine};
 
-/// Which end of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    Start,
-    End,
+/// The line of a hook, counted among those of its end.
+pub fn line(manifest: &Manifest, node: &Node) -> Option<NodeLine> {
+    let hooks = dbt::hooks::of(manifest, When::of(node)?);
+    let index = hooks.iter().position(|hook| hook.unique_id == node.unique_id)?;
+    Some(numbered(node, (index, hooks.len())))
 }
 
-impl When {
-    fn tag(self) -> &'static str {
-        match self {
-            Self::Start => "on-run-start",
-            Self::End => "on-run-end",
-        }
+fn numbered(node: &Node, (index, total): (usize, usize)) -> NodeLine {
+    let description = format!("hook: {}", dbt::hooks::statement(node));
+    NodeLine {
+        skip_description: description.clone(),
+        description,
+        index: index + 1,
+        total,
+        kind: NodeKind::Hook,
+        info: json!({ "resource_type": "operation", "unique_id": node.unique_id.as_str(), "node_name": node.name }),
     }
-}
-
-/// The project's hooks of that end: packages' before the root project's, each in its own order.
-pub fn hooks(manifest: &Manifest, when: When) -> Vec<&Node> {
-    let mut hooks: Vec<&Node> = manifest
-        .nodes
-        .values()
-        .filter(|node| node.resource_type == ResourceType::Operation && node.tags.iter().any(|tag| tag == when.tag()))
-        .collect();
-    hooks.sort_by_key(|node| (node.package_name == manifest.project_name, node.package_name.clone(), node.hook_index));
-    hooks
 }
 
 /// Runs them one after the other; the first that fails ends it. Tells whether all succeeded.
@@ -52,23 +42,15 @@ pub fn run(
     console: &Console,
     outcomes: &mut Outcomes,
 ) -> bool {
-    let hooks = hooks(manifest, when);
+    let hooks = dbt::hooks::of(manifest, when);
     if hooks.is_empty() {
         return true;
     }
     let total = hooks.len();
-    let names = if when == When::End { names_at_end(manifest, outcomes) } else { JsonMap::new() };
+    let names = if when == When::End { dbt::hooks::names_at_end(manifest, outcomes.told()) } else { JsonMap::new() };
     let mut all_succeeded = true;
     for (index, node) in hooks.into_iter().enumerate() {
-        let statement = format!("{}.{}.{}", node.package_name, when.tag(), node.hook_index.unwrap_or_default());
-        let line = NodeLine {
-            description: format!("hook: {statement}"),
-            skip_description: format!("hook: {statement}"),
-            index: index + 1,
-            total,
-            kind: NodeKind::Hook,
-            info: json!({ "resource_type": "operation", "unique_id": node.unique_id.as_str(), "node_name": node.name }),
-        };
+        let line = numbered(node, (index, total));
         if !all_succeeded {
             console.emit(&Event::Skipped(line));
             outcomes.push(node.unique_id.clone(), result(NodeStatus::Skipped, None, Response::default(), now(), now()));
@@ -79,7 +61,7 @@ pub fn run(
         let started_at = now();
         let mut code = None;
         let (status, message, ran) = match worker::execute::operation(run, &node.unique_id, adapter, &names) {
-            Ok(ran) => (NodeStatus::Success, format!("{statement} passed"), Some(ran)),
+            Ok(ran) => (NodeStatus::Success, format!("{} passed", dbt::hooks::statement(node)), Some(ran)),
             Err(failure) => {
                 code = Some(failure.code);
                 (NodeStatus::Error, failure.describe(node), None)
@@ -106,35 +88,6 @@ pub fn run(
     }
     console.emit(&Event::Blank);
     all_succeeded
-}
-
-/// What `on-run-end` sees of the run: `results`, and the schemas of the relations that were built.
-fn names_at_end(manifest: &Manifest, outcomes: &Outcomes) -> JsonMap {
-    let mut results = Vec::new();
-    let mut schemas = BTreeSet::new();
-    for outcome in &outcomes.all {
-        let mut entry = artifacts::run_result(&NodeOutcome { node: &outcome.node, result: &outcome.result });
-        if let Some(exposure) = manifest.exposures.get(&outcome.node) {
-            entry["node"] = Json::Object(artifacts::exposure(exposure, 0.0));
-            results.push(entry);
-            continue;
-        }
-        let Some(node) = manifest.nodes.get(&outcome.node) else { continue };
-        if node.resource_type == ResourceType::Operation {
-            continue;
-        }
-        entry["node"] = Json::Object(artifacts::node(node, 0.0));
-        results.push(entry);
-        let is_relation = node.relation_name.is_some() && node.config.materialized != Materialization::Ephemeral;
-        if is_relation && matches!(outcome.result.status, NodeStatus::Success | NodeStatus::Pass | NodeStatus::Warn) {
-            schemas.insert((node.database.as_str(), node.schema.as_str()));
-        }
-    }
-    let names: BTreeSet<&str> = schemas.iter().map(|(_, schema)| *schema).collect();
-    [("results", json!(results)), ("schemas", json!(names)), ("database_schemas", json!(schemas))]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect()
 }
 
 fn result(

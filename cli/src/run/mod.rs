@@ -20,6 +20,7 @@ use common::telemetry::{self, Context, Span, SpanId};
 use common::{Diagnostic, Manifest, NodeId, RequestId, RunId, Timestamp};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
+use dbt::hooks::When;
 use scheduler::local::{RunView, Submission};
 use worker::adapter::Adapter;
 use worker::{Artifacts, Run};
@@ -36,7 +37,6 @@ pub use lines::found;
 pub use outcome::Outcomes;
 
 use events::Follower;
-use hooks::When;
 
 /// The folder of the local state, in the project's root.
 pub const STATE_DIR: &str = ".kontiki";
@@ -168,7 +168,7 @@ impl<'a> Driver<'a> {
         // Hooks belong to no task: what they send is seen right below the run.
         let _scope = worker::trace::Scope::of_run(id);
         let run = local.register(id, worker_run(call, self.opened, self.manifest, &request, Some(&self.interrupt)));
-        if self.is_announced && !hooks::hooks(self.manifest, When::Start).is_empty() {
+        if self.is_announced && !dbt::hooks::of(self.manifest, When::Start).is_empty() {
             worker::execute::create_schemas(&run, &request.selected, &adapter)
                 .map_err(|error| refuse_warehouse(call, self.opened, error))?;
         }
@@ -227,18 +227,14 @@ impl<'a> Driver<'a> {
         if self.is_announced {
             call.console.start_progress(total as u64);
         }
-        let mut follower = Follower::new(
-            self.is_announced.then_some(&call.console),
-            self.manifest,
-            &self.opened.target,
-            total,
-            &mut self.outcomes,
-        );
+        let console = self.is_announced.then_some(&call.console);
+        let mut follower = Follower::new(console, self.manifest, &self.opened.target, exposures, &mut self.outcomes);
+        follower.total = total;
         // A run with nothing to do is finished before anybody could tell.
         if tasks > 0 && follower.follow(&updates).is_none() {
             return Err(refuse(&"the leader stopped before the run was finished"));
         }
-        exposures::finish(&mut follower, &exposures);
+        exposures::finish(&mut follower);
         call.console.end_progress();
         if self.is_announced {
             call.console.emit(&Event::Blank);

@@ -7,6 +7,7 @@ use common::manifest::ResourceType;
 use common::node_config::Materialization;
 use common::task::{NodeResult, NodeStatus};
 use common::{Manifest, NodeId};
+use dbt::artifacts::NodeOutcome;
 
 use crate::console::{Console, Event};
 use crate::exit::Exit;
@@ -33,6 +34,11 @@ impl Outcomes {
 
     pub fn push_failed(&mut self, node: NodeId, result: NodeResult, code: Code) {
         self.all.push(Outcome { node, result, code: Some(code) });
+    }
+
+    /// As artifacts and hooks tell them.
+    pub fn told(&self) -> impl Iterator<Item = NodeOutcome<'_>> {
+        self.all.iter().map(|outcome| NodeOutcome { node: &outcome.node, result: &outcome.result })
     }
 
     pub fn exit(&self) -> Exit {

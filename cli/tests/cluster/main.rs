@@ -3,6 +3,7 @@
 
 mod failover;
 mod fleet;
+mod hooks;
 mod runs;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]

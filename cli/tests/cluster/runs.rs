@@ -4,7 +4,7 @@ use crate::fleet::Fleet;
 use crate::support::{Ended, Project};
 
 /// The lines of a run without what differs from call to call.
-fn told(ended: &Ended) -> Vec<String> {
+pub fn told(ended: &Ended) -> Vec<String> {
     let lines = ended.lines().into_iter();
     lines.map(|line| line.split(" in 0 hours").next().unwrap_or_default().to_owned()).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use common::manifest::Exposure;
 use common::task::{NodeResult, NodeStatus};
 use common::{Json, JsonMap, NodeId, Timestamp};
 use serde::Serialize;
@@ -14,6 +15,20 @@ use super::Metadata;
 pub struct NodeOutcome<'a> {
     pub node: &'a NodeId,
     pub result: &'a NodeResult,
+}
+
+impl NodeOutcome<'_> {
+    /// What becomes of an exposure, which is never run: it is skipped where something that it shows was not built.
+    pub fn of_exposure(exposure: &Exposure, mut outcomes: impl Iterator<Item = Self>) -> NodeResult {
+        let is_blocked = outcomes.any(|outcome| {
+            matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Skipped)
+                && exposure.depends_on.nodes.contains(outcome.node)
+        });
+        match is_blocked {
+            true => NodeResult::untold(NodeStatus::Skipped, None),
+            false => NodeResult { failures: Some(0), ..NodeResult::untold(NodeStatus::NoOp, Some("NO-OP".to_owned())) },
+        }
+    }
 }
 
 /// A run as the artifact tells it.

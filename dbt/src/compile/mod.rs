@@ -78,6 +78,11 @@ impl Compiler {
         &self.manifest
     }
 
+    /// The nodes that the invocation is about.
+    pub fn selected(&self) -> &[NodeId] {
+        &self.shared.invocation.selected_resources
+    }
+
     pub fn compile(&self, node: &NodeId, adapter: Rc<dyn Adapter>) -> Result<CompiledNode, Error> {
         self.session(node, adapter)?.compile()
     }

@@ -71,7 +71,6 @@ pub fn plan(
     known: &Known,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Submission> {
-    findings.extend(unsupported(ready));
     findings.extend(one_writer(&submit.target, known.workers));
     let selected = select(&submit, ready, findings)?;
     findings.extend(dbt::graph::unsupported(&ready.manifest, selected.iter()));
@@ -82,6 +81,11 @@ pub fn plan(
         selected.into_iter().partition(|id| ready.manifest.exposures.contains_key(id));
     let options = PlanOptions { tests_block: submit.options.verb == Verb::Build };
     let mut tasks = dbt::graph::plan(&ready.manifest, &ready.graph, &wanted, &known.durations, options);
+    let has_hooks =
+        !matches!(submit.options.verb, Verb::Compile | Verb::Show) && !(wanted.is_empty() && exposures.is_empty());
+    if has_hooks {
+        tasks = dbt::hooks::around(&ready.manifest, tasks);
+    }
     let pool = format!("target:{}.{}", submit.target.profile_name, submit.target.name);
     for task in &mut tasks {
         let tags = ready.manifest.nodes.get(&task.node).map(|node| node.config.tags.as_slice()).unwrap_or_default();
@@ -130,13 +134,6 @@ fn select(submit: &Submit, ready: &Ready, findings: &mut Vec<Diagnostic>) -> Opt
         results: Some(&submit.results).filter(|results| !results.is_empty()).cloned(),
     };
     dbt::select::select(&ready.manifest, &ready.graph, &selection, findings)
-}
-
-/// What only a laptop can do yet.
-fn unsupported(ready: &Ready) -> Option<Diagnostic> {
-    let has_hooks = ready.manifest.nodes.keys().any(|id| id.resource_type() == "operation");
-    let message = "on-run-start and on-run-end on a cluster: not supported yet";
-    has_hooks.then(|| Diagnostic::error(Code::Unsupported, message))
 }
 
 /// A DuckDB file has one writing process, so all tasks have to go to one worker.

@@ -20,7 +20,7 @@ use common::task::{Assignment, TaskOutcome, TaskReport};
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 
 use crate::entry::{LogEntry, Proposer};
-use crate::state::{Command, Ending, Event, Reply, RunState, State, Verdict};
+use crate::state::{Command, Ending, Event, Reply, State, Verdict};
 
 pub use tick::{Liveness, Policy, tick};
 
@@ -322,10 +322,9 @@ impl Leader {
     fn greet(&mut self, session: SessionId, worker: &WorkerId, missing: Vec<Assignment>, stale: Vec<Assignment>) {
         let cancel = |Assignment { run, node, epoch, .. }| (session, LeaderMessage::Cancel { run, node, epoch });
         let owned = self.state.assignments(worker);
-        let stopping = owned.into_iter().filter(|assignment| {
-            let run = self.state.run(&assignment.run);
-            run.is_some_and(|run| matches!(run.state, RunState::Stopping(_)))
-        });
+        let stopping = owned
+            .into_iter()
+            .filter(|assignment| self.state.run(&assignment.run).is_some_and(|run| run.stops(&assignment.node)));
         let stopping: Vec<Assignment> = stopping.collect();
         let messages = &mut self.output.messages;
         messages.extend(missing.into_iter().map(|assignment| (session, LeaderMessage::Assign(assignment))));

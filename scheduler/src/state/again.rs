@@ -1,7 +1,7 @@
 //! A further run of what an earlier one did not do, or should do again.
 //!
 //! A task that succeeded is never left: what it published under its run stays that run's result. So doing it again is a run of
-//! its own.
+//! its own. Hooks go around every run.
 
 use std::collections::BTreeSet;
 
@@ -18,10 +18,11 @@ impl Run {
         if !self.is_finished() {
             return Err(Rejection::RunActive(self.id));
         }
-        let chosen = self.downstream_of(nodes)?;
+        let mut chosen = self.downstream_of(nodes)?;
         if chosen.is_empty() {
             return Err(Rejection::NothingToRetry(self.id));
         }
+        chosen.extend((0..self.tasks.len() as u32).filter(|&index| self.is_hook(index)));
         let chosen: Vec<u32> = chosen.into_iter().collect();
         // What is not chosen succeeded: nobody need wait for it again.
         let place = |upstream: &u32| chosen.binary_search(upstream).ok().map(|place| place as u32);

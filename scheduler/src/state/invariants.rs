@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use common::task::TaskState;
 use common::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
 
+use super::hooks::is_hook;
 use super::{Entry, Event, Recorded, Run, RunState, State, StopCause};
 
 /// An invariant that does not hold, and where.
@@ -43,19 +44,20 @@ fn steps_are_legal(state: &State) -> Result<(), Violation> {
     ensure(illegal == 0, "tasks move along the transition table", || format!("{illegal} illegal steps"))
 }
 
-/// No task starts before its upstreams succeeded, and none waits for one that never will.
+/// No task starts before its upstreams succeeded, and none waits for one that never will. A hook behind nodes starts when they have
+/// ended. What succeeded before a retry repeated the hooks in front stays.
 fn upstreams_come_first(state: &State) -> Result<(), Violation> {
     for run in state.runs.values() {
         for (index, task) in run.tasks.iter().enumerate() {
-            let mut upstreams = run.upstreams.of(index as u32).iter().map(|&up| &run.tasks[up as usize].state);
+            let index = index as u32;
+            let mut awaited = run.upstreams.of(index).iter().copied().filter(|&upstream| run.awaits(upstream, index));
+            let is_final = |upstream: u32| run.tasks[upstream as usize].state.is_final();
             let holds = match &task.state {
-                TaskState::Pending => {
-                    let waits = upstreams.clone().any(|state| *state != TaskState::Success);
-                    waits && !upstreams.any(|state| state.is_final() && *state != TaskState::Success)
-                }
-                TaskState::UpstreamFailed => upstreams.any(|state| state.is_final() && *state != TaskState::Success),
+                TaskState::Pending => awaited.clone().next().is_some() && !awaited.any(is_final),
+                TaskState::UpstreamFailed => awaited.any(is_final),
                 TaskState::Skipped | TaskState::Canceled => true,
-                _ => upstreams.all(|state| *state == TaskState::Success),
+                TaskState::Success => awaited.all(|upstream| run.is_hook(upstream)),
+                _ => awaited.next().is_none(),
             };
             ensure(holds, "upstreams come first", || format!("{} of {} is {:?}", task.node, run.id, task.state))?;
         }
@@ -129,8 +131,8 @@ fn runs_finish_with_their_tasks(state: &State) -> Result<(), Violation> {
         let finished = run.is_finished();
         ensure(ended == finished, "a run finishes with its last task", || format!("{}: {:?}", run.id, run.state))?;
         let waits = |task: &super::Task| !task.state.is_final() && !matches!(task.state, TaskState::Running { .. });
-        let stopping = matches!(run.state, RunState::Stopping(_));
-        ensure(!stopping || !run.tasks.iter().any(waits), "a stopping run starts nothing", || run.id.to_string())?;
+        let mut stopping = run.tasks.iter().filter(|task| run.stops(&task.node));
+        ensure(!stopping.any(waits), "a stopping run starts nothing", || run.id.to_string())?;
         let skipped = run.tasks.iter().any(|task| task.state == TaskState::Skipped);
         let may_skip =
             run.fail_fast && matches!(run.state, RunState::Stopping(StopCause::FailFast) | RunState::Finished { .. });
@@ -204,7 +206,7 @@ impl Watch {
                 let Some(before) = self.tasks.insert((run.id, task.node.clone()), now) else { continue };
                 let detail = || format!("{} of {}: {before:?}, then {:?}", task.node, run.id, task.state);
                 ensure(before.0 <= now.0, "epochs grow", detail)?;
-                ensure(!before.1 || before == now, "success is never left", detail)?;
+                ensure(!before.1 || before == now || is_hook(&task.node), "success is never left", detail)?;
             }
         }
         self.workers.retain(|worker, _| state.workers.contains_key(worker));

@@ -14,6 +14,7 @@ mod digest;
 mod edges;
 pub mod event;
 mod history;
+mod hooks;
 mod index;
 pub mod invariants;
 mod journal;

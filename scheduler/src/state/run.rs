@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::CancelCause;
 use super::edges::Edges;
+use super::hooks::is_hook;
 use super::journal::Journal;
 use super::ready::Ready;
 use super::task::{Ending, Packed, Task};
@@ -152,9 +153,9 @@ impl Run {
         matches!(self.state, RunState::Finished { .. })
     }
 
-    /// Nodes that were selected: the tasks, and what is selected without being one, such as ephemeral models.
+    /// Nodes that were selected: the tasks but for hooks, and what is selected without being one, such as ephemeral models.
     pub fn selected(&self) -> impl Iterator<Item = &NodeId> {
-        self.tasks.iter().map(|task| &task.node).chain(&self.selected_besides)
+        self.tasks.iter().map(|task| &task.node).filter(|node| !is_hook(node)).chain(&self.selected_besides)
     }
 
     /// How an attempt at a task ended, if it has and is remembered.
@@ -196,16 +197,13 @@ impl Run {
         by_node.sort_unstable_by(|a, b| self.tasks[*a as usize].node.cmp(&self.tasks[*b as usize].node));
         let mut counts = Counts { total: self.tasks.len() as u32, ..Counts::default() };
         let mut running = 0;
-        for index in 0..self.tasks.len() {
-            let upstreams = self.upstreams.of(index as u32).iter();
-            let waiting = upstreams.filter(|&&up| self.tasks[up as usize].state != TaskState::Success).count();
-            self.tasks[index].waiting = waiting as u32;
-            let state = &self.tasks[index].state;
+        for Task { state, .. } in &self.tasks {
             running += u32::from(matches!(state, TaskState::Running { .. }));
             if let Some(count) = counts.slot(state) {
                 *count += 1;
             }
         }
+        self.count_waiting();
         let ready = Ready::new(self.pool_sets.len());
         self.derived = Derived { downstreams: self.upstreams.reversed(), by_node, ready, running, counts };
     }

@@ -10,9 +10,10 @@
 //!
 //!   Pending, Ready, UpForRetry ── skipped ──▶ Skipped        anything not final ── canceled ──▶ Canceled
 //!   Failed, UpstreamFailed, Skipped, Canceled ── reset (by a retry of the run) ──▶ Pending
+//!   Success of a hook ── repeated (by a retry of the run) ──▶ Pending
 //! ```
 //!
-//! Invariant: Success is never left.
+//! Invariant: Success is never left but by a hook.
 
 use common::task::{FailureKind, TaskState};
 use common::{Attempt, Epoch, Timestamp, WorkerId};
@@ -41,6 +42,8 @@ pub enum Step {
     Skipped,
     Canceled,
     Reset,
+    /// A hook goes around the next part of its run as well.
+    Repeated,
 }
 
 /// A step that the table does not have.
@@ -67,6 +70,7 @@ pub fn transition(state: &TaskState, step: Step) -> Result<TaskState, Illegal> {
         (S::Pending | S::Ready | S::UpForRetry { .. }, Step::Skipped) => Ok(S::Skipped),
         (S::Pending | S::Ready | S::UpForRetry { .. } | S::Running { .. }, Step::Canceled) => Ok(S::Canceled),
         (S::Failed(_) | S::UpstreamFailed | S::Skipped | S::Canceled, Step::Reset) => Ok(S::Pending),
+        (S::Success, Step::Repeated) => Ok(S::Pending),
         (state, step) => Err(Illegal { state: state.clone(), step }),
     }
 }

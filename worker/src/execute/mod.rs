@@ -161,6 +161,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn run(&mut self) -> Result<()> {
+        if self.node.resource_type == ResourceType::Operation {
+            return self.operation();
+        }
         let mut session = self.run.compiler.session(&self.node.unique_id, self.shared_adapter())?;
         if self.node.resource_type != ResourceType::Seed {
             let mut scope = Scope::step("compile");

@@ -4,8 +4,12 @@ use std::rc::Rc;
 
 use common::manifest::ResourceType;
 use common::table::{Response, Table};
+use common::task::NodeResult;
 use common::{JsonMap, NodeId};
+use dbt::artifacts::NodeOutcome;
+use dbt::hooks::When;
 
+use super::Attempt;
 use crate::adapter::Adapter;
 use crate::failure::Result;
 use crate::run::Run;
@@ -31,6 +35,45 @@ pub fn operation(run: &Run, node: &NodeId, adapter: &Adapter, names: &JsonMap) -
     // A template may have left a transaction open; the next task must not inherit it.
     adapter.rollback()?;
     answered
+}
+
+impl Attempt<'_> {
+    /// A hook that is a task of its run, as on a cluster.
+    pub(super) fn operation(&mut self) -> Result<()> {
+        // As dbt counts them.
+        self.result.failures = Some(1);
+        let selected = self.run.compiler.selected();
+        let names = match When::of(self.node) {
+            Some(When::End) => names_at_end(self.run, selected)?,
+            _ => {
+                create_schemas(self.run, selected, &self.adapter)?;
+                JsonMap::new()
+            }
+        };
+        let (sql, response) = operation(self.run, &self.node.unique_id, &self.adapter, &names)?;
+        self.result.response = response.unwrap_or_default();
+        self.result.compiled_code = Some(sql);
+        self.result.message = Some(format!("{} passed", dbt::hooks::statement(self.node)));
+        self.result.failures = Some(0);
+        Ok(())
+    }
+}
+
+/// Exposures come last: nobody ran them.
+fn names_at_end(run: &Run, selected: &[NodeId]) -> Result<JsonMap> {
+    let manifest = run.manifest();
+    let mut outcomes = run.outcomes()?;
+    let exposures = selected.iter().filter_map(|id| {
+        let exposure = manifest.exposures.get(id)?;
+        Some((id.clone(), NodeOutcome::of_exposure(exposure, outcomes.iter().map(told))))
+    });
+    let exposures: Vec<_> = exposures.collect();
+    outcomes.extend(exposures);
+    Ok(dbt::hooks::names_at_end(manifest, outcomes.iter().map(told)))
+}
+
+fn told((node, result): &(NodeId, NodeResult)) -> NodeOutcome<'_> {
+    NodeOutcome { node, result }
 }
 
 fn render_and_run(run: &Run, node: &NodeId, adapter: &Adapter, names: &JsonMap) -> Result<(String, Option<Response>)> {

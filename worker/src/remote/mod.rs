@@ -105,7 +105,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
         },
         heartbeat_interval: config.heartbeat_interval,
         resend_after: config.resend_after,
-        runs: Arc::new(Remote::new(Box::new(source), cache, config.profiles.clone())),
+        runs: Arc::new(Remote::new(Arc::new(source), cache, config.profiles.clone())),
     };
     let (handle, join) = session::start(session).map_err(Error::Threads)?;
     tracing::info!(worker = %worker, slots = config.slots, "the worker starts");

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::bundle::BundleFile;
 use common::diagnostic::Code;
-use common::task::FailureKind;
-use common::{ContentDigest, Diagnostic, Manifest, RunId};
+use common::task::{FailureKind, NodeResult};
+use common::{ContentDigest, Diagnostic, Manifest, NodeId, RunId};
 use dbt::compile::Compiler;
 use dbt::context::Invocation;
 use proto::description::Described;
@@ -17,7 +17,7 @@ use proto::description::Described;
 use super::cache::{self, Bundle, Cache};
 use super::profiles;
 use super::profiles::Profiles;
-use crate::run::{Artifacts, Opened, Run, Runs};
+use crate::run::{Artifacts, History, Opened, Run, Runs};
 use crate::warehouse::Error;
 
 /// Runs that are kept ready. One in use beyond this is opened anew when its next task comes.
@@ -37,11 +37,25 @@ pub trait Source: Send + Sync {
     fn bundle(&self, digest: ContentDigest) -> Result<Vec<BundleFile>, Error>;
     /// At most the entry's size is read.
     fn file(&self, entry: &BundleFile) -> Result<Vec<u8>, Error>;
+    /// Of those tasks of the run that have ended.
+    fn outcomes(&self, run: RunId) -> Result<Vec<(NodeId, NodeResult)>, Error>;
+}
+
+/// What the cluster tells of one run.
+struct Told {
+    source: Arc<dyn Source>,
+    run: RunId,
+}
+
+impl History for Told {
+    fn outcomes(&self) -> Result<Vec<(NodeId, NodeResult)>, Error> {
+        self.source.outcomes(self.run)
+    }
 }
 
 /// The runs that this worker has opened.
 pub struct Remote {
-    source: Box<dyn Source>,
+    source: Arc<dyn Source>,
     cache: Cache,
     profiles: Profiles,
     search: profiles::Search,
@@ -69,7 +83,7 @@ struct Ready {
 }
 
 impl Remote {
-    pub fn new(source: Box<dyn Source>, cache: Cache, search: profiles::Search) -> Self {
+    pub fn new(source: Arc<dyn Source>, cache: Cache, search: profiles::Search) -> Self {
         Self { source, cache, profiles: Profiles::new(search.clone()), search, open: Mutex::default() }
     }
 
@@ -114,7 +128,9 @@ impl Remote {
             ..invocation
         };
         let compiler = Compiler::new(Arc::new(manifest), target.clone(), invocation);
-        let run = Run::new(compiler, described.options, target, bundle.folder.clone(), Artifacts::Skip);
+        let told = Told { source: Arc::clone(&self.source), run };
+        let run = Run::new(compiler, described.options, target, bundle.folder.clone(), Artifacts::Skip)
+            .with_history(Box::new(told));
         Ok(Ready { opened: Opened { run: Arc::new(run), warehouse }, _bundle: bundle })
     }
 

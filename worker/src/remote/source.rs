@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use common::bundle::BundleFile;
 use common::diagnostic::Code;
-use common::task::FailureKind;
-use common::{ContentDigest, RunId};
+use common::task::{FailureKind, NodeResult};
+use common::{ContentDigest, NodeId, RunId};
 use proto::client::{Replicas, is_retryable};
 use proto::v1::project_service_client::ProjectServiceClient;
+use proto::v1::run_service_client::RunServiceClient;
 use proto::v1::worker_service_client::WorkerServiceClient;
-use proto::v1::{self, DescribeRunRequest, DownloadBlobRequest, GetBundleRequest};
+use proto::v1::{self, DescribeRunRequest, DownloadBlobRequest, GetBundleRequest, GetRunRequest};
 use tokio::runtime::Handle;
 use tonic::Status;
 
@@ -70,6 +71,25 @@ impl Source for FromReplicas {
             Ok(content)
         });
         self.runtime.block_on(asked).map_err(|status| refuse(&status))
+    }
+
+    fn outcomes(&self, run: RunId) -> Result<Vec<(NodeId, NodeResult)>, Error> {
+        let asked = self.replicas.call(|channel| async move {
+            let mut client = RunServiceClient::new(channel);
+            let mut request = GetRunRequest { run_id: run.to_string(), with_tasks: true, ..GetRunRequest::default() };
+            let mut tasks = Vec::new();
+            loop {
+                let page = client.get_run(request.clone()).await?.into_inner();
+                tasks.extend(page.tasks);
+                if page.next_page_token.is_empty() {
+                    return Ok(tasks);
+                }
+                request.page_token = page.next_page_token;
+            }
+        });
+        let tasks = self.runtime.block_on(asked).map_err(|status| refuse(&status))?;
+        let outcome = |task| proto::task::to_outcome(task).map_err(|error| defect(&error.to_string()));
+        tasks.into_iter().filter_map(|task| outcome(task).transpose()).collect()
     }
 }
 

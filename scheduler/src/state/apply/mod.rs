@@ -24,7 +24,7 @@ use super::planted::Bug;
 use super::projects::Deployment;
 use super::retry::{self, Next, Salt};
 use super::task::Packed;
-use super::{Command, Ending, Entry, Event, Rejection, Reply, RunState, State, Step, StopCause};
+use super::{Command, Ending, Entry, Event, Rejection, Reply, Run, RunState, State, Step, StopCause};
 
 pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -> Result<Reply, Rejection> {
     match command {
@@ -66,18 +66,21 @@ impl State {
             state: task.state.clone(),
             ending: ending.or_else(|| task.ending().map(Arc::new)),
         });
-        match task.state {
-            TaskState::Success => self.wake_downstreams(run, index),
-            TaskState::Failed(_) => self.fail_downstreams(entry, run, index),
-            _ => {}
+        let has_failed = matches!(task.state, TaskState::Failed(_));
+        self.wake_downstreams(run, index);
+        if has_failed {
+            self.fail_downstreams(entry, run, index);
         }
     }
 
+    /// What waited for the end of this task waits for one thing less.
     fn wake_downstreams(&mut self, id: RunId, index: u32) {
         let early = self.has(Bug::UpstreamsNotAwaited);
         let Some(run) = self.runs.get_mut(&id) else { return };
+        let downstreams = run.derived.downstreams.of(index).iter().copied();
+        let woken: Vec<u32> = downstreams.filter(|&downstream| !run.awaits(index, downstream)).collect();
         let mut ready = Vec::new();
-        for &downstream in run.derived.downstreams.of(index) {
+        for downstream in woken {
             let task = &mut run.tasks[downstream as usize];
             task.waiting = task.waiting.saturating_sub(1);
             if (task.waiting == 0 || early) && task.state == TaskState::Pending {
@@ -99,7 +102,8 @@ impl State {
         let mut unseen = vec![index];
         while let Some(task) = unseen.pop() {
             let downstreams = run.derived.downstreams.of(task).iter().copied();
-            let waiting = downstreams.filter(|&task| run.tasks[task as usize].state == TaskState::Pending);
+            let needing = downstreams.filter(|&downstream| run.needs(task, downstream));
+            let waiting = needing.filter(|&task| run.tasks[task as usize].state == TaskState::Pending);
             unseen.extend(waiting.filter(|&task| found.insert(task)));
         }
         for task in found {
@@ -110,8 +114,8 @@ impl State {
     /// An attempt failed: another one follows, or the task has failed.
     fn fail_attempt(&mut self, entry: &mut Entry, id: RunId, index: u32, kind: FailureKind, ending: Ending) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let stopping = run.state != RunState::Active;
         let policy = run.retry;
+        let stopping = run.tasks.get(index as usize).is_some_and(|task| run.stops(&task.node));
         let Some(task) = run.tasks.get_mut(index as usize) else { return };
         let (node, attempt) = (task.node.clone(), task.attempt);
         let ending = Arc::new(ending);
@@ -125,7 +129,7 @@ impl State {
         let (step, due_at) = match next {
             Next::Never => {
                 self.finish_task(entry, id, index, Step::Failed(kind), Some(ending));
-                return self.stop_at_first_failure(entry, id);
+                return self.stop_at_first_failure(entry, id, index);
             }
             Next::Now => (Step::Lost, entry.at),
             Next::After(wait) => {
@@ -137,13 +141,14 @@ impl State {
         entry.events.push(Event::TaskUpForRetry { run: id, task: index, node, attempt, kind, due_at, ending });
     }
 
-    fn stop_at_first_failure(&mut self, entry: &mut Entry, id: RunId) {
-        if self.runs.get(&id).is_some_and(|run| run.fail_fast && run.state == RunState::Active) {
+    fn stop_at_first_failure(&mut self, entry: &mut Entry, id: RunId, failed: u32) {
+        let stops = |run: &Run| run.fail_fast && run.state == RunState::Active && !run.is_hook(failed);
+        if self.runs.get(&id).is_some_and(stops) {
             self.stop_run(entry, id, StopCause::FailFast);
         }
     }
 
-    /// Nothing new starts; what has not begun ends now, what runs is asked to.
+    /// No node starts any more; what has not begun ends now, what runs is asked to. Hooks follow all the same where nobody canceled.
     fn stop_run(&mut self, entry: &mut Entry, id: RunId, cause: StopCause) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.state = RunState::Stopping(cause);
@@ -154,6 +159,9 @@ impl State {
         let step = if cause == StopCause::FailFast { Step::Skipped } else { Step::Canceled };
         let mut waiting = Vec::new();
         for (index, task) in run.tasks.iter().enumerate() {
+            if !run.stops(&task.node) {
+                continue;
+            }
             match &task.state {
                 TaskState::Pending | TaskState::Ready | TaskState::UpForRetry { .. } => waiting.push(index as u32),
                 TaskState::Running { worker, epoch, .. } => entry.events.push(Event::TaskCancelRequested {
