@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::run::Verb;
-use common::{Diagnostic, Manifest, NodeId};
+use common::{Manifest, NodeId};
 use dbt::graph::Graph;
 use dbt::select::{self, IndirectSelection, Purpose};
 
@@ -75,17 +75,6 @@ pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refus
 /// The cluster that a call is meant for, if it is.
 fn servers(call: &Call) -> Result<Option<Vec<String>>, Refused> {
     cluster::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))
-}
-
-/// Verbs that look at the warehouse from here have nothing to ask a cluster.
-fn refuse_cluster(call: &Call) -> Result<(), Refused> {
-    match servers(call)? {
-        None => Ok(()),
-        Some(_) => Err(call.refuse(
-            Diagnostic::error(Code::Unsupported, format!("'{}' on a cluster: not supported yet", call.verb))
-                .hint("with --context local it works from this machine, with the credentials of its profile"),
-        )),
-    }
 }
 
 /// `parse`

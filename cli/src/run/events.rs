@@ -60,6 +60,11 @@ impl<'a> Follower<'a> {
         None
     }
 
+    /// Tells of a node that is not run.
+    pub fn skip(&mut self, node: &NodeId) {
+        self.finished(node, &TaskState::Skipped, None);
+    }
+
     fn react(&mut self, update: Update) -> Option<RunOutcome> {
         match update {
             Update::Started { node, .. } => self.started(&node),

@@ -8,7 +8,7 @@ mod hooks;
 mod lines;
 mod outcome;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -178,6 +178,8 @@ impl<'a> Driver<'a> {
             let result = self.follow(&local, id, &request, &run);
             call.console.end_progress();
             result?;
+        } else {
+            self.skip(&request);
         }
         if self.is_announced {
             hooks::run(When::End, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
@@ -188,12 +190,27 @@ impl<'a> Driver<'a> {
         Ok(self)
     }
 
+    /// Tells that nothing is run, since a hook in front failed.
+    fn skip(&mut self, request: &Request) {
+        let (exposures, selected) = apart(self.manifest, &request.selected);
+        let tasks =
+            dbt::graph::plan(self.manifest, self.graph, &selected, &BTreeMap::default(), PlanOptions::default());
+        let console = Some(&self.call.console);
+        let total = tasks.len() + exposures.len();
+        let mut follower = Follower::new(console, self.manifest, &self.opened.target, exposures, &mut self.outcomes);
+        follower.total = total;
+        for task in tasks {
+            follower.skip(&task.node);
+        }
+        exposures::finish(&mut follower);
+        self.call.console.emit(&Event::Blank);
+    }
+
     /// Hands the run to the leader and follows it.
     fn follow(&mut self, local: &Local, id: RunId, request: &Request, run: &Run) -> Result<(), Refused> {
         let call = self.call;
         let refuse = |error: &dyn std::fmt::Display| call.refuse_with(Code::Internal, error);
-        let (exposures, selected): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
-            request.selected.iter().cloned().partition(|id| self.manifest.exposures.contains_key(id));
+        let (exposures, selected) = apart(self.manifest, &request.selected);
         self.interrupt.on_first({
             let leader = local.leader.clone();
             // An error means that the leader has stopped, and the run with it.
@@ -245,6 +262,11 @@ impl<'a> Driver<'a> {
     fn exit(&self) -> Exit {
         exit(&self.outcomes, self.interrupt.happened())
     }
+}
+
+/// Exposures, which are only told of, and what is run.
+fn apart(manifest: &Manifest, selected: &[NodeId]) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
+    selected.iter().cloned().partition(|id| manifest.exposures.contains_key(id))
 }
 
 fn exit(outcomes: &Outcomes, interrupted: bool) -> Exit {

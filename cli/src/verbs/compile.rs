@@ -1,9 +1,10 @@
-//! `kontiki compile`: compiled SQL into the target folder, and of the nodes that were named onto the console.
+//! `kontiki compile`: compiled SQL into the target folder, and of the nodes that were named onto the console. Nodes are compiled on
+//! this machine, whatever cluster is named.
 
 use common::run::Verb;
 use serde_json::json;
 
-use super::{inline, ready, refuse_cluster, select};
+use super::{inline, ready, select};
 use crate::args::{Compile, ShowFormat};
 use crate::console::Event;
 use crate::exit::Exit;
@@ -11,7 +12,6 @@ use crate::project::{Call, Refused};
 use crate::run::{self, Probe, Request};
 
 pub fn compile(call: &Call, compile: &Compile) -> Result<Exit, Refused> {
-    refuse_cluster(call)?;
     let mut ready = ready(call)?;
     if let Some(sql) = &compile.inline {
         let id = inline(&mut ready, sql);

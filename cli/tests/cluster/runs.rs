@@ -89,10 +89,12 @@ fn nodes_are_selected_as_on_this_machine() {
 }
 
 #[test]
-fn what_a_cluster_cannot_do_yet_is_refused() {
+fn what_only_looks_is_done_on_this_machine() {
     let fleet = Fleet::start(Project::small(), 1, 1);
-    fleet.kontiki(&["compile"]).expect(2).says("'compile' on a cluster: not supported yet").says("--context local");
     fleet.kontiki(&["build", "--context", "nowhere"]).expect(0);
+    fleet.kontiki(&["compile", "-s", "second"]).expect(0).says("from \"").says("\"first\"");
+    fleet.kontiki(&["show", "-s", "second"]).expect(0).says("Previewing node 'second':").says("|  2 |");
+    assert_eq!(fleet.json(&["runs", "list"]).as_array().unwrap().len(), 1, "the cluster has no part in it");
 }
 
 #[test]

@@ -17,6 +17,10 @@ impl Run {
         self.tasks.get(index as usize).is_some_and(|task| is_hook(&task.node))
     }
 
+    pub(super) fn has_hooks_left(&self) -> bool {
+        self.tasks.iter().any(|task| is_hook(&task.node) && !task.state.is_final())
+    }
+
     /// Whether the run is stopping, and the task with it: only cancellation stops hooks.
     pub(crate) fn stops(&self, node: &NodeId) -> bool {
         match self.state {

@@ -161,6 +161,14 @@ impl Runs for Remote {
         }
         outcome.map(|ready| ready.opened)
     }
+
+    fn at_hand(&self, run: RunId) -> Option<Arc<Run>> {
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is being opened is locked.
+        let state = known.runs.get(&run)?.try_lock().ok()?;
+        let ready = state.outcome.as_ref()?.as_ref().ok()?;
+        Some(Arc::clone(&ready.opened.run))
+    }
 }
 
 fn parse(folder: &Path, described: &Described, invocation: &Invocation) -> Result<Manifest, Error> {

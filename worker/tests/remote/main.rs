@@ -3,9 +3,13 @@
 
 mod replica;
 
+use std::sync::Arc;
+
+use common::RunId;
 use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{FailureKind, TaskOutcome, TaskReport};
+use worker::Runs;
 use worker::remote::{Ended, Stop};
 
 use replica::{Cluster, Heard, Place};
@@ -126,4 +130,18 @@ async fn canceling_reaches_the_sql() {
     let (run, node, epoch) = (assignment.run, assignment.node, assignment.epoch);
     cluster.say(LeaderMessage::Cancel { run, node, epoch }).await;
     assert_eq!(cluster.report().await.outcome, TaskOutcome::Canceled);
+}
+
+#[test]
+fn a_run_is_at_hand_once_it_was_opened() {
+    let place = Place::new();
+    let run = RunId(uuid::Uuid::now_v7());
+    let remote = place.remote();
+    assert!(remote.at_hand(run).is_none());
+    let opened = remote.get(run).unwrap();
+    assert!(remote.at_hand(run).is_some_and(|at_hand| Arc::ptr_eq(&at_hand, &opened.run)));
+    drop((remote, opened));
+    std::fs::write(place.path("profiles.yml"), "{}").unwrap();
+    let refused = place.remote();
+    assert!(refused.get(run).is_err() && refused.at_hand(run).is_none());
 }

@@ -11,8 +11,8 @@ use common::bundle::BundleFile;
 use common::run::{RunOptions, Verb};
 use common::session::{LeaderMessage, WorkerMessage};
 use common::target::{AdapterType, Connection, Target};
-use common::task::{Assignment, TaskReport};
-use common::{Attempt, ContentDigest, Epoch, JsonMap, RunId, Timestamp};
+use common::task::{Assignment, NodeResult, TaskReport};
+use common::{Attempt, ContentDigest, Epoch, JsonMap, NodeId, RunId, Timestamp};
 use dbt::context::Invocation;
 use futures::{Stream, StreamExt, stream};
 use proto::description::{self, Described};
@@ -24,7 +24,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
-use worker::remote::{self, Config, Ended, Search, Stop};
+use worker::remote::{self, Cache, Config, Description, Ended, Remote, Search, Source, Stop};
+use worker::warehouse::Error;
 
 const LONG_SQL: &str = "select sum(a.range * b.range) as n from range(10000000) a, range(10000000) b";
 
@@ -55,8 +56,15 @@ impl Place {
         place
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
+    }
+
+    /// The runs of a worker that is told of them without a network.
+    pub fn remote(&self) -> Remote {
+        let cache = Cache::open(&self.path("cache"), 1 << 20).unwrap();
+        let search = Search { profiles_dir: Some(self.folder.path().to_owned()), env: Arc::default() };
+        Remote::new(Arc::new(Told { root: self.path("project") }), cache, search)
     }
 
     /// Rows of a query of one column.
@@ -121,14 +129,7 @@ impl Worker {
 impl Cluster {
     pub async fn start(place: &Place) -> Self {
         let root = place.path("project");
-        let mut contents = BTreeMap::new();
-        let mut files = Vec::new();
-        for path in ["dbt_project.yml", "models/a.sql", "models/long.sql", "seeds/s.csv"] {
-            let content = std::fs::read(root.join(path)).unwrap();
-            let digest = ContentDigest(Sha256::digest(&content).into());
-            files.push(BundleFile { path: path.to_owned(), digest, size: content.len() as u64 });
-            contents.insert(digest, content);
-        }
+        let (files, contents) = files(&root);
         let (sender, heard) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             description: Mutex::new(describe(&root)),
@@ -233,6 +234,42 @@ impl Cluster {
         let (run, node, epoch) = (report.run, report.node.clone(), report.epoch);
         self.say(LeaderMessage::Acknowledged { run, node, epoch }).await;
     }
+}
+
+/// What a replica would tell of the project.
+struct Told {
+    root: PathBuf,
+}
+
+impl Source for Told {
+    fn describe(&self, _: RunId) -> Result<Description, Error> {
+        Ok(Description { cluster: "c".to_owned(), described: describe(&self.root) })
+    }
+
+    fn bundle(&self, _: ContentDigest) -> Result<Vec<BundleFile>, Error> {
+        Ok(files(&self.root).0)
+    }
+
+    fn file(&self, entry: &BundleFile) -> Result<Vec<u8>, Error> {
+        Ok(std::fs::read(self.root.join(&entry.path)).unwrap())
+    }
+
+    fn outcomes(&self, _: RunId) -> Result<Vec<(NodeId, NodeResult)>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+/// The project's files, and what is in them.
+fn files(root: &Path) -> (Vec<BundleFile>, BTreeMap<ContentDigest, Vec<u8>>) {
+    let mut contents = BTreeMap::new();
+    let mut files = Vec::new();
+    for path in ["dbt_project.yml", "models/a.sql", "models/long.sql", "seeds/s.csv"] {
+        let content = std::fs::read(root.join(path)).unwrap();
+        let digest = ContentDigest(Sha256::digest(&content).into());
+        files.push(BundleFile { path: path.to_owned(), digest, size: content.len() as u64 });
+        contents.insert(digest, content);
+    }
+    (files, contents)
 }
 
 fn describe(root: &Path) -> Described {

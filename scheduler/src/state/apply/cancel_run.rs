@@ -8,6 +8,10 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, id: RunId, cause: Canc
     let run = state.runs.get(&id).ok_or(Rejection::UnknownRun(id))?;
     match run.state {
         RunState::Active => state.stop_run(entry, id, StopCause::Canceled(cause)),
+        // Whoever cancels does not want the hooks either.
+        RunState::Stopping(StopCause::FailFast) if run.has_hooks_left() => {
+            state.stop_run(entry, id, StopCause::Canceled(cause));
+        }
         RunState::Stopping(_) => {}
         RunState::Finished { .. } => return Err(Rejection::RunFinished(id)),
     }
