@@ -133,6 +133,17 @@ impl Cluster {
         })
     }
 
+    /// Reads a watch to the end of its run, which must be a good one.
+    #[track_caller]
+    pub fn expect_success(&self, watch: &mut Watch) {
+        let state = watch.finish();
+        if state != v1::RunState::Success {
+            let mut tasks = self.run(&watch.run).tasks;
+            tasks.retain(|task| task.state() == v1::TaskState::Failed);
+            panic!("run {} ended as {state:?}: {tasks:#?}\n{}", watch.run, self.fleet.logs());
+        }
+    }
+
     pub fn runs(&self) -> Vec<v1::Run> {
         let request = v1::ListRunsRequest { page_size: 100, ..v1::ListRunsRequest::default() };
         let list = |channel| {

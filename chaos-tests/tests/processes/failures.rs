@@ -30,7 +30,6 @@ fn undisturbed() -> BTreeMap<String, String> {
 /// A run that a replica has acknowledged, and what is told of it.
 struct Submitted {
     request: SubmitRunRequest,
-    run: String,
     tasks: u32,
     watch: Watch,
 }
@@ -41,7 +40,7 @@ fn submit(cluster: &Cluster, dice: &mut Dice, request: SubmitRunRequest) -> Subm
     let request = SubmitRunRequest { retry: Some(retry), ..request };
     let accepted = cluster.submit(dice, request.clone());
     let watch = cluster.watch(&accepted.run_id, Dice::new(dice.roll()));
-    Submitted { request, run: accepted.run_id, tasks: accepted.tasks, watch }
+    Submitted { request, tasks: accepted.tasks, watch }
 }
 
 /// The whole project, struck while it is built; and a further run for each strike.
@@ -93,8 +92,7 @@ fn try_seed(seed: u64, undisturbed: &BTreeMap<String, String>) {
         let reader = (number > 0).then(|| Reader::begin(cluster.warehouse.clone(), undisturbed.clone()));
         all.extend(build(&mut cluster, &mut dice, number, strikes));
         for submitted in &mut all {
-            let state = submitted.watch.finish();
-            assert_eq!(state, RunState::Success, "{:?}\n{}", cluster.run(&submitted.run), cluster.fleet.logs());
+            cluster.expect_success(&mut submitted.watch);
         }
         if let Some(reader) = reader {
             reader.end();
@@ -112,17 +110,17 @@ fn try_seed(seed: u64, undisturbed: &BTreeMap<String, String>) {
 fn nothing_is_lost(cluster: &Cluster, dice: &mut Dice, all: &[Submitted]) {
     for submitted in all {
         for replica in 0..REPLICAS {
-            let told = cluster.history(replica, &submitted.run);
-            assert_eq!(told, submitted.watch.seen, "as replica {replica} tells run {}", submitted.run);
+            let told = cluster.history(replica, &submitted.watch.run);
+            assert_eq!(told, submitted.watch.seen, "as replica {replica} tells run {}", submitted.watch.run);
         }
         let again = cluster.submit(dice, submitted.request.clone());
-        assert_eq!((again.run_id, again.is_new), (submitted.run.clone(), false));
+        assert_eq!((again.run_id, again.is_new), (submitted.watch.run.clone(), false));
     }
     let mut known: Vec<(String, RunState)> =
         cluster.runs().into_iter().map(|run| (run.run_id.clone(), run.state())).collect();
     known.sort();
     let mut wanted: Vec<(String, RunState)> =
-        all.iter().map(|submitted| (submitted.run.clone(), RunState::Success)).collect();
+        all.iter().map(|submitted| (submitted.watch.run.clone(), RunState::Success)).collect();
     wanted.sort();
     assert_eq!(known, wanted);
 }
@@ -130,9 +128,9 @@ fn nothing_is_lost(cluster: &Cluster, dice: &mut Dice, all: &[Submitted]) {
 fn everything_is_published_once(cluster: &Cluster, all: &[Submitted]) {
     let mut wanted = Vec::new();
     for submitted in all {
-        let nodes = cluster.run(&submitted.run).tasks.into_iter().map(|task| task.node_id);
+        let nodes = cluster.run(&submitted.watch.run).tasks.into_iter().map(|task| task.node_id);
         let published = nodes.filter(|node| node.starts_with("model.") || node.starts_with("seed."));
-        wanted.extend(published.map(|node| (submitted.run.clone(), node)));
+        wanted.extend(published.map(|node| (submitted.watch.run.clone(), node)));
     }
     wanted.sort();
     assert_eq!(cluster.warehouse.published(), wanted);
@@ -152,7 +150,7 @@ fn nothing_is_left_behind(cluster: &Cluster, dice: &mut Dice) {
             select: vec![SIDE[0].to_owned()],
             ..SubmitRunRequest::default()
         };
-        assert_eq!(submit(cluster, dice, request).watch.finish(), RunState::Success);
+        cluster.expect_success(&mut submit(cluster, dice, request).watch);
         false
     });
 }

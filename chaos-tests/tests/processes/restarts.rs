@@ -1,7 +1,7 @@
 //! Every replica and every worker is restarted in good order, one after the other, while a run is under way.
 
 use chaos_tests::dice::Dice;
-use proto::v1::{RunState, SubmitRunRequest, TaskState, Verb, Worker};
+use proto::v1::{SubmitRunRequest, TaskState, Verb, Worker};
 
 use crate::cluster::{Cluster, REPLICAS, WORKERS, Wishes};
 use crate::project::Project;
@@ -93,7 +93,7 @@ fn a_rolling_restart_costs_no_attempt() {
         await_gate(&mut watch, gate);
         restart_worker(&mut cluster, worker, || open(gate));
     }
-    assert_eq!(watch.finish(), RunState::Success, "{}", cluster.fleet.logs());
+    cluster.expect_success(&mut watch);
 
     for (index, task) in cluster.run(&accepted.run_id).tasks.iter().enumerate() {
         assert_eq!((task.state(), task.attempt), (TaskState::Success, 1), "{task:?}");

@@ -1,7 +1,7 @@
 //! The trace of a run whose leader was killed, as a collector received it.
 
 use chaos_tests::dice::Dice;
-use proto::v1::{RunState, SubmitRunRequest, Task, TaskState, Verb};
+use proto::v1::{SubmitRunRequest, Task, TaskState, Verb};
 use testing::collector::{Collector, Trace};
 
 use crate::cluster::{Cluster, Wishes};
@@ -32,7 +32,7 @@ fn a_run_that_outlives_its_leader_is_one_whole_trace() {
         watch.until("enough tasks", |event| task_in(event, TaskState::Success).is_some());
     }
     cluster.strike(Fault::KillLeader, &mut dice, "");
-    assert_eq!(watch.finish(), RunState::Success, "{}", cluster.fleet.logs());
+    cluster.expect_success(&mut watch);
 
     let tasks = cluster.run(&accepted.run_id).tasks;
     cluster.fleet.obtain("the whole trace", || is_whole(&collector, &tasks));

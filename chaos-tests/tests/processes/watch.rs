@@ -22,7 +22,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 const CHANGES_PERCENT: usize = 5;
 
 pub struct Watch {
-    run: String,
+    pub run: String,
     events: Receiver<Result<WatchRunResponse, String>>,
     /// Everything seen so far.
     pub seen: Vec<WatchRunResponse>,
