@@ -6,6 +6,7 @@ use proto::v1;
 use proto::v1::cluster_service_client::ClusterServiceClient;
 use proto::v1::run_service_client::RunServiceClient;
 use proto::v1::watch_run_response::Event;
+use proto::v1::worker_service_client::WorkerServiceClient;
 
 /// As one replica sees it.
 pub async fn status(replicas: &Replicas, address: &str) -> Result<v1::GetStatusResponse> {
@@ -13,6 +14,14 @@ pub async fn status(replicas: &Replicas, address: &str) -> Result<v1::GetStatusR
     let answer =
         tokio::time::timeout(std::time::Duration::from_millis(500), client.get_status(v1::GetStatusRequest {}));
     Ok(answer.await??.into_inner())
+}
+
+/// How many workers are registered.
+pub async fn workers(replicas: &Replicas) -> Result<usize> {
+    let list = |channel| async move {
+        WorkerServiceClient::new(channel).list_workers(v1::ListWorkersRequest::default()).await
+    };
+    Ok(replicas.call(list).await?.into_inner().workers.len())
 }
 
 pub async fn transfer(replicas: &Replicas) -> Result<()> {

@@ -21,6 +21,12 @@ pub fn say(what: &str, value: f64, unit: &str, target: Option<Target>) {
     println!("{}", json!({"what": what, "value": value, "unit": unit, "target": target, "met": met}));
 }
 
+/// Where the measurement is.
+#[expect(clippy::print_stderr, reason = "who waits wants to know")]
+pub fn tell(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Durations of one thing, many times.
 #[derive(Default)]
 pub struct Samples(Vec<Duration>);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::client;
 use crate::cluster::Cluster;
-use crate::figures::{Samples, Target, say};
+use crate::figures::{Samples, Target, say, tell};
 use crate::noop::{Config, Noop};
 use crate::workload;
 
@@ -36,6 +36,14 @@ pub async fn idle(cluster: &Cluster) -> Result<()> {
         say(&format!("idle {role}, share of a core"), share, "%", Some(Target::AtMost(1.0)));
         let resident = resident_mib(cluster.process(index))?;
         say(&format!("idle {role}, resident memory"), resident, "MiB", Some(Target::AtMost(60.0)));
+    }
+    Ok(())
+}
+
+/// Waits until nobody is left of the workers of the part before: what they would be given would have to be taken from them again.
+pub async fn settle(cluster: &Cluster) -> Result<()> {
+    while client::workers(&cluster.replicas).await? > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }
@@ -122,11 +130,13 @@ pub async fn worker_loss(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// From `kill -9` of the leader to the first new assignment by the next.
-pub async fn kills(cluster: &mut Cluster, kills: usize) -> Result<()> {
+/// From `kill -9` of the leader to the first new assignment by the next; as many as there is time for.
+pub async fn kills(cluster: &mut Cluster, kills: usize, time: Duration) -> Result<()> {
+    const TELL_EVERY: usize = 10;
+    let deadline = Instant::now() + time;
     let mut samples = Samples::default();
     let mut load = Load::start(cluster).await?;
-    for _ in 0..kills {
+    while samples.len() < kills && Instant::now() < deadline {
         let leader = cluster.leader().await?;
         let killed = cluster.kill(leader)?;
         // What the old leader had sent before it died does not count.
@@ -134,6 +144,9 @@ pub async fn kills(cluster: &mut Cluster, kills: usize) -> Result<()> {
         samples.push(load.assignment_after(dead).await? - killed);
         cluster.restart(leader).await?;
         load.renew(cluster).await?;
+        if samples.len().is_multiple_of(TELL_EVERY) {
+            tell(&format!("{} of {kills} kills, p50 {:.0} ms", samples.len(), samples.p50_ms()));
+        }
     }
     let what = "kill -9 of the leader to the first new assignment";
     say(&format!("{what}, p50 of {}", samples.len()), samples.p50_ms(), "ms", Some(Target::AtMost(600.0)));
@@ -151,9 +164,9 @@ struct Load {
 
 impl Load {
     const TASKS: usize = 10_000;
-    const PAUSE: Duration = Duration::from_millis(10);
-    /// Before the tasks of a run are used up: 16 slots do 1,600 tasks a second at most.
-    const RENEW_AFTER: Duration = Duration::from_secs(4);
+    const PAUSE: Duration = Duration::from_millis(50);
+    /// Before the tasks of a run are used up: 16 slots do 320 tasks a second at most.
+    const RENEW_AFTER: Duration = Duration::from_secs(25);
 
     async fn start(cluster: &Cluster) -> Result<Self> {
         let project = workload::wide(cluster, Self::TASKS)?;

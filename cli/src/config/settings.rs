@@ -26,7 +26,7 @@ section! {
         #[doc = "Finished runs that are remembered"]
         "runs-kept" runs_kept: u32 = "1000",
         #[doc = "How often the leader is heard by its followers"]
-        "heartbeat-interval" heartbeat_interval: Duration = "50ms",
+        "heartbeat-interval" heartbeat_interval: Duration = "100ms",
         #[doc = "The shortest silence of the leader after which another is elected"]
         "election-timeout-min" election_timeout_min: Duration = "150ms",
         #[doc = "The longest such silence; each replica draws its own between the two"]

@@ -84,9 +84,9 @@ pub struct Timings {
 impl Default for Timings {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(40),
+            heartbeat: Duration::from_millis(100),
             election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(250),
+            election_max: Duration::from_millis(300),
         }
     }
 }

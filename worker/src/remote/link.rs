@@ -1,7 +1,7 @@
 //! The way to the leader: finds it, keeps a session with it, finds the next one.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::WorkerId;
 use common::session::{LeaderMessage, WorkerMessage};
@@ -20,7 +20,10 @@ use crate::session::{Handle, Outbox, Refusal};
 const OUTBOX_MAX: usize = 1_024;
 /// Messages of the leader that are handed over at once.
 const BATCH_MAX: usize = 256;
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
+/// How often a leader is looked for that was there a moment ago: an election takes a few hundred milliseconds.
+const BACKOFF_MIN: Duration = Duration::from_millis(25);
+/// How long it counts as a moment.
+const ELECTION: Duration = Duration::from_secs(2);
 const BACKOFF_MAX: Duration = Duration::from_millis(500);
 /// How long a drained worker tries to tell the cluster so.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
@@ -54,13 +57,14 @@ impl Link {
     /// Looks for the leader and keeps the session with it, for ever.
     pub async fn keep(self) {
         let mut backoff = BACKOFF_MIN;
+        let mut over_at = Instant::now();
         loop {
             let mut leader = None;
             for address in self.replicas.addresses() {
                 match self.attend(&address).await {
                     End::Closed => {
                         tracing::info!(address, "the session with the leader is over");
-                        backoff = BACKOFF_MIN;
+                        (backoff, over_at) = (BACKOFF_MIN, Instant::now());
                     }
                     End::Elsewhere(Some(address)) if !address.is_empty() => {
                         leader = Some(address);
@@ -77,7 +81,9 @@ impl Link {
                 self.replicas.prefer(&leader);
             }
             tokio::time::sleep(backoff).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            if over_at.elapsed() > ELECTION {
+                backoff = (backoff * 2).min(BACKOFF_MAX);
+            }
         }
     }
 

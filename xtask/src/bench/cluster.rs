@@ -1,5 +1,6 @@
 //! A cluster under the load of workers that do nothing; `chaos-tests/bench` measures, this builds it and writes the figures down.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,9 @@ pub struct Cluster {
     /// Tasks of the largest run
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
+    /// Measure these parts only, such as `chain,kills`, and leave docs/benchmarks.md as it is
+    #[arg(long)]
+    only: Option<String>,
     /// Print only; leave docs/benchmarks.md as it is
     #[arg(long)]
     dry_run: bool,
@@ -40,24 +44,29 @@ impl Cluster {
         let processors = std::thread::available_parallelism()?;
         report.note(format!("machine: {processors} processors, load before: {}", measure::load()));
         let release = target().join("release");
-        let output = std::process::Command::new(release.join("cluster-bench"))
+        let mut measuring = std::process::Command::new(release.join("cluster-bench"))
             .arg("--kontiki")
             .arg(release.join("kontiki"))
             .arg("--folder")
             .arg(target().join("bench/cluster"))
             .args(["--kills", &self.kills.to_string(), "--tasks", &self.tasks.to_string()])
-            .stderr(Stdio::inherit())
-            .output()
+            .args(self.only.iter().flat_map(|parts| ["--only", parts]))
+            .stdout(Stdio::piped())
+            .spawn()
             .context("cannot start the measurement")?;
-        for line in String::from_utf8(output.stdout)?.lines() {
-            let figure: Value = serde_json::from_str(line).with_context(|| format!("not a figure: {line}"))?;
+        // Told as they come.
+        let figures = measuring.stdout.take().map(BufReader::new).into_iter().flat_map(BufReader::lines);
+        for line in figures {
+            let line = line?;
+            let figure: Value = serde_json::from_str(&line).with_context(|| format!("not a figure: {line}"))?;
             let text = |key: &str| figure[key].as_str().unwrap_or_default().to_owned();
             let value = format!("{:.2} {}", figure["value"].as_f64().unwrap_or_default(), text("unit"));
             report.judged(&text("what"), value, figure["target"].as_str(), figure["met"].as_bool());
         }
-        ensure!(output.status.success(), "the measurement broke off: {}", output.status);
+        let status = measuring.wait()?;
+        ensure!(status.success(), "the measurement broke off: {status}");
         report.note(format!("load after: {}", measure::load()));
-        if !self.dry_run {
+        if !self.dry_run && self.only.is_none() {
             report.write(&root().join("docs/benchmarks.md"), &Section::Cluster)?;
         }
         Ok(())

@@ -1,10 +1,13 @@
-//! The way to other replicas: `kontiki.v1.RaftService` over one HTTP/2 connection for each, and another for snapshots.
+//! The way to other replicas: `kontiki.v1.RaftService` over one HTTP/2 connection for each, and another for snapshots. Entries and
+//! heartbeats have a stream each on it, which last as long as this replica leads and the connection holds.
 //!
 //! Invariants:
 //! - Every message names the cluster and the replica it is meant for.
 //! - A replica that cannot be reached is an error, never a granted vote.
 
+mod append;
 pub(crate) mod codec;
+mod lane;
 mod peer;
 pub(crate) mod receive;
 
@@ -62,6 +65,10 @@ impl RaftNetworkFactory<Types> for Network {
 
     async fn new_client(&mut self, target: u64, member: &Member) -> Peer {
         self.peer(target, member)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, member: &Member) -> Peer {
+        self.peer(target, member).one_by_one()
     }
 
     async fn new_snapshot_client(&mut self, target: u64, member: &Member) -> Peer {

@@ -23,6 +23,7 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use super::Local;
+use super::append::Appending;
 use super::codec::{Append, SnapshotHeader, VoteMessage, decode, encode};
 use crate::raft::machine::{Content, encode_meta};
 use crate::raft::{Types, Vote};
@@ -33,8 +34,6 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait before a replica that could not be reached is tried again.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
-/// How long a stream may take to open.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 const WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// Longest message: an entry can hold a plan of a million tasks.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -42,8 +41,8 @@ const SNAPSHOT_CHUNK: usize = 256 * 1024;
 /// Chunks read ahead of the network.
 const SNAPSHOT_CHUNKS_AHEAD: usize = 4;
 
-type Client = RaftServiceClient<Channel>;
-type RpcResult<T> = Result<T, RPCError<Types>>;
+pub(super) type Client = RaftServiceClient<Channel>;
+pub(super) type RpcResult<T> = Result<T, RPCError<Types>>;
 
 /// A connection that is made when it is needed, and again when it breaks. None for an address that cannot be one.
 pub fn connect(address: &str) -> Option<Channel> {
@@ -64,6 +63,7 @@ pub struct Peer {
     target: u64,
     address: String,
     client: Option<Client>,
+    appending: Appending,
 }
 
 impl Peer {
@@ -73,7 +73,12 @@ impl Peer {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX)
         });
-        Self { local, target, address, client }
+        Self { local, target, address, client, appending: Appending::Pipelined }
+    }
+
+    pub(super) fn one_by_one(mut self) -> Self {
+        self.appending = Appending::OneByOne(None);
+        self
     }
 
     fn client(&self) -> RpcResult<Client> {
@@ -173,7 +178,7 @@ impl RaftNetworkV2<Types> for Peer {
         }
     }
 
-    /// Pipelined: requests leave as they come, answers come back in their order.
+    /// Answers come back in the order of the requests.
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
@@ -188,16 +193,8 @@ impl RaftNetworkV2<Types> for Peer {
             v1::RaftRequest { cluster_id: local.cluster.clone(), to: target, payload }
         });
         let client = self.client();
-        Box::pin(async move {
-            let mut client = client?;
-            let incoming = within(OPEN_TIMEOUT, client.append_entries(outgoing)).await?;
-            let results = incoming.map(|response| {
-                let response = response.map_err(|status| failed(&status))?;
-                decode(&response.payload).map_err(malformed)
-            });
-            let results: BoxStream<'s, _> = Box::pin(results);
-            Ok(results)
-        })
+        let appending = &mut self.appending;
+        Box::pin(async move { appending.send(client?, outgoing).await })
     }
 
     async fn vote(&mut self, request: VoteRequest<Types>, option: RPCOption) -> RpcResult<VoteResponse<Types>> {
@@ -237,7 +234,10 @@ impl RaftNetworkV2<Types> for Peer {
     }
 }
 
-async fn within<T>(limit: Duration, call: impl Future<Output = Result<tonic::Response<T>, Status>>) -> RpcResult<T> {
+pub(super) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> RpcResult<T> {
     match tokio::time::timeout(limit, call).await {
         Ok(Ok(response)) => Ok(response.into_inner()),
         Ok(Err(status)) => Err(failed(&status)),
@@ -245,7 +245,7 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<tonic::Res
     }
 }
 
-fn failed(status: &Status) -> RPCError<Types> {
+pub(super) fn failed(status: &Status) -> RPCError<Types> {
     unreachable(format!("{:?}: {}", status.code(), status.message()))
 }
 
@@ -253,7 +253,7 @@ fn unreachable(reason: impl ToString) -> RPCError<Types> {
     RPCError::Unreachable(Unreachable::from_string(reason))
 }
 
-fn malformed(reason: &'static str) -> RPCError<Types> {
+pub(super) fn malformed(reason: &'static str) -> RPCError<Types> {
     RPCError::Unreachable(Unreachable::from_string(reason))
 }
 
