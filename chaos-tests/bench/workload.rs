@@ -60,15 +60,23 @@ fn begin(cluster: &Cluster, name: &str) -> Result<PathBuf> {
     Ok(project)
 }
 
-/// Deploys and submits; gives back the run's id.
+/// Deploys and submits; gives back the run's id. A large project takes longer to parse than a call is patient: what was uploaded and
+/// parsed is there when it is asked for again.
 pub async fn submit(cluster: &Cluster, project: &Path, verb: &str) -> Result<String> {
-    let mut command = Command::new(&cluster.kontiki);
-    command.args(["--quiet", "--server", &cluster.servers(), verb, "--detach", "--project-dir"]).arg(project);
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        bail!("the run was refused: {}", String::from_utf8_lossy(&said));
+    const TRIES: usize = 5;
+    let mut said = Vec::new();
+    for _ in 0..TRIES {
+        let mut command = Command::new(&cluster.kontiki);
+        command.args(["--quiet", "--server", &cluster.servers(), verb, "--detach", "--project-dir"]).arg(project);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        if output.status.success() {
+            let text = String::from_utf8(output.stdout)?;
+            return Ok(text.lines().last().unwrap_or_default().trim().to_owned());
+        }
+        said = [output.stdout, output.stderr].concat();
+        if !String::from_utf8_lossy(&said).contains("it did not answer in time") {
+            break;
+        }
     }
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().last().unwrap_or_default().trim().to_owned())
+    bail!("the run was refused: {}", String::from_utf8_lossy(&said))
 }

@@ -1,20 +1,21 @@
 //! Parsed bundles, kept for the next run of the same.
 //!
-//! Invariants: a bundle is parsed once, however many ask for it at the same time; at most [`PARSED_AT_ONCE`] are parsed at once and
-//! [`KEPT`] kept; what is parsed sees the files of its bundle only, in a folder that is gone afterwards.
+//! Invariants: a bundle is parsed once, however many ask for it at the same time, and to its end where nobody waits any more: who asks
+//! again finds it. One is parsed at a time and [`KEPT`] are kept; what is parsed sees the files of its bundle only, in a folder that is
+//! gone afterwards.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use common::bundle::BundleFile;
 use common::target::Target;
 use common::{ContentDigest, Diagnostic, JsonMap, Manifest};
 use dbt::context::Invocation;
 use dbt::graph::Graph;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Mutex as AsyncMutex;
 use tonic::Status;
 
 use super::refusal;
@@ -22,8 +23,6 @@ use crate::replica::{Consistency, Handle};
 
 /// Manifests that are kept.
 const KEPT: usize = 8;
-/// Parsing uses several cores by itself.
-const PARSED_AT_ONCE: usize = 1;
 /// Findings of a project that are kept.
 const FINDINGS_MAX: usize = 100;
 
@@ -50,25 +49,43 @@ pub struct Ready {
 }
 
 /// One that is being parsed, or was.
-type Slot = Arc<OnceCell<Arc<Parsed>>>;
+type Slot = Arc<OnceLock<Arc<Parsed>>>;
 
 pub struct Manifests {
     handle: Handle,
     /// The one used last at the end.
     kept: Mutex<VecDeque<(Key, Slot)>>,
-    parsing: Semaphore,
+    /// Held while a bundle is parsed, which uses several cores by itself.
+    turn: Arc<AsyncMutex<()>>,
 }
 
 impl Manifests {
     pub fn new(handle: Handle) -> Self {
         // What a process that died left behind, if anything.
         let _ = fs::remove_dir_all(beside_blobs(&handle));
-        Self { handle, kept: Mutex::default(), parsing: Semaphore::new(PARSED_AT_ONCE) }
+        Self { handle, kept: Mutex::default(), turn: Arc::default() }
     }
 
     pub async fn get(&self, key: &Key) -> Result<Arc<Parsed>, Status> {
         let slot = self.slot(key);
-        slot.get_or_try_init(|| self.parse(key)).await.cloned()
+        if let Some(parsed) = slot.get() {
+            return Ok(Arc::clone(parsed));
+        }
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        // Whoever had the turn before may have parsed the same.
+        if let Some(parsed) = slot.get() {
+            return Ok(Arc::clone(parsed));
+        }
+        let files = self.files(key).await?;
+        let (handle, key) = (self.handle.clone(), key.clone());
+        let parsed = tokio::task::spawn_blocking(move || {
+            let folder = Folder::assemble(&handle, &files)?;
+            let parsed = Arc::clone(slot.get_or_init(|| Arc::new(read(&folder.path, &key))));
+            drop(turn);
+            Ok(parsed)
+        });
+        let parsed = parsed.await.map_err(|_| Status::internal("the project could not be parsed: a defect"))?;
+        parsed.map_err(|error: io::Error| Status::unavailable(format!("this replica cannot read the project: {error}")))
     }
 
     fn slot(&self, key: &Key) -> Slot {
@@ -83,20 +100,12 @@ impl Manifests {
         slot
     }
 
-    async fn parse(&self, key: &Key) -> Result<Arc<Parsed>, Status> {
+    async fn files(&self, key: &Key) -> Result<Vec<BundleFile>, Status> {
         let files = self
             .handle
             .read(Consistency::Stale, |state| state.projects().bundle(&key.bundle).map(|bundle| bundle.files.clone()));
         let files = files.await.map_err(|error| refusal::failed(&error))?;
-        let files = files.ok_or_else(|| refusal::not_found(format!("bundle {} is not deployed", key.bundle)))?;
-        let _turn = self.parsing.acquire().await.map_err(|_| Status::unavailable("this replica is stopping"))?;
-        let (handle, key) = (self.handle.clone(), key.clone());
-        let parsed = tokio::task::spawn_blocking(move || {
-            let folder = Folder::assemble(&handle, &files)?;
-            Ok(Arc::new(read(&folder.path, &key)))
-        });
-        let parsed = parsed.await.map_err(|_| Status::internal("the project could not be parsed: a defect"))?;
-        parsed.map_err(|error: io::Error| Status::unavailable(format!("this replica cannot read the project: {error}")))
+        files.ok_or_else(|| refusal::not_found(format!("bundle {} is not deployed", key.bundle)))
     }
 }
 

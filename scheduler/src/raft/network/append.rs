@@ -21,7 +21,7 @@ pub(super) enum Appending {
     /// As they come, over a stream of their own for each call; openraft keeps one call going.
     Pipelined,
     /// Each after the answer to the one before, over a stream that outlives the call: openraft makes a call for each heartbeat.
-    OneByOne(Option<Lane>),
+    OneByOne(Option<Box<Lane>>),
 }
 
 impl Appending {
@@ -51,7 +51,7 @@ async fn pipeline(
 
 fn one_by_one<'s>(
     client: Client,
-    lane: &'s mut Option<Lane>,
+    lane: &'s mut Option<Box<Lane>>,
     requests: impl Stream<Item = v1::RaftRequest> + Send + Unpin + 's,
 ) -> impl Stream<Item = RpcResult<StreamAppendResult<Types>>> + Send + 's {
     stream::unfold((client, lane, requests), |(mut client, lane, mut requests)| async move {
@@ -63,13 +63,13 @@ fn one_by_one<'s>(
 
 async fn ask(
     client: &mut Client,
-    lane: &mut Option<Lane>,
+    lane: &mut Option<Box<Lane>>,
     request: v1::RaftRequest,
 ) -> RpcResult<StreamAppendResult<Types>> {
     // Taken out: who stops waiting for the answer must not leave a lane behind on which it would still come.
     let mut open = match lane.take().and_then(Lane::still_open) {
         Some(open) => open,
-        None => within(OPEN_TIMEOUT, Lane::open(client)).await?,
+        None => Box::new(within(OPEN_TIMEOUT, Lane::open(client)).await?),
     };
     let answer = open.ask(request).await.map_err(|status| failed(&status))?;
     *lane = Some(open);

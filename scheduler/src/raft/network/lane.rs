@@ -24,7 +24,7 @@ impl Lane {
     }
 
     /// None where the other end has closed it.
-    pub fn still_open(mut self) -> Option<Self> {
+    pub fn still_open(mut self: Box<Self>) -> Option<Box<Self>> {
         let is_open = !self.requests.is_closed() && self.answers.next().now_or_never().is_none();
         is_open.then_some(self)
     }
