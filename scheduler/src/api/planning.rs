@@ -81,9 +81,9 @@ pub fn plan(
         selected.into_iter().partition(|id| ready.manifest.exposures.contains_key(id));
     let options = PlanOptions { tests_block: submit.options.verb == Verb::Build };
     let mut tasks = dbt::graph::plan(&ready.manifest, &ready.graph, &wanted, &known.durations, options);
-    let has_hooks =
-        !matches!(submit.options.verb, Verb::Compile | Verb::Show) && !(wanted.is_empty() && exposures.is_empty());
-    if has_hooks {
+    let is_empty = wanted.is_empty() && exposures.is_empty();
+    let executes = !matches!(submit.options.verb, Verb::Compile | Verb::Show);
+    if executes && !is_empty {
         tasks = dbt::hooks::around(&ready.manifest, tasks);
     }
     let pool = format!("target:{}.{}", submit.target.profile_name, submit.target.name);
