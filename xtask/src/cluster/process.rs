@@ -30,21 +30,23 @@ impl Process {
         let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {}", self.name))?;
-        std::fs::write(self.folder.join("pid"), child.id().to_string())?;
+        let began = stat(child.id()).map(|(_, began)| began).unwrap_or_default();
+        std::fs::write(self.folder.join("pid"), format!("{} {began}", child.id()))?;
         println!("{} started, process {}", self.name, child.id());
         Ok(())
     }
 
+    /// The process, while it lives; one that ended and was not waited for does not, and neither does another that got its id since.
     fn id(&self) -> Option<u32> {
-        std::fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()
+        let text = std::fs::read_to_string(self.folder.join("pid")).ok()?;
+        let (id, began) = text.trim().split_once(' ')?;
+        let id = id.parse().ok()?;
+        let (state, now) = stat(id)?;
+        (state != 'Z' && now == began).then_some(id)
     }
 
-    /// Whether the process lives; one that ended and was not waited for does not.
     pub fn is_running(&self) -> bool {
-        let Some(id) = self.id() else { return false };
-        let Ok(status) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
-        // The state is the first word behind the name, which stands in parentheses.
-        status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        self.id().is_some()
     }
 
     pub fn stop(&self) -> Result<()> {
@@ -62,15 +64,20 @@ impl Process {
             std::thread::sleep(Duration::from_millis(50));
         }
         println!("{} stopped", self.name);
-        Ok(())
+        self.forget()
     }
 
     pub fn kill(&self) -> Result<()> {
-        self.signal("KILL")
+        self.signal("KILL")?;
+        self.forget()
+    }
+
+    fn forget(&self) -> Result<()> {
+        std::fs::remove_file(self.folder.join("pid")).with_context(|| format!("{} cannot be forgotten", self.name))
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
-        let id = self.id().with_context(|| format!("{} was never started", self.name))?;
+        let id = self.id().with_context(|| format!("{} does not run", self.name))?;
         let status = Command::new("kill").args([&format!("-{signal}"), &id.to_string()]).status()?;
         if !status.success() {
             bail!("cannot signal {}, process {id}", self.name);
@@ -79,13 +86,22 @@ impl Process {
     }
 }
 
+/// A process's state, and when it began since the machine did.
+fn stat(id: u32) -> Option<(char, String)> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // Words behind the name, which stands in parentheses: the third of all is the state, the 22nd the beginning.
+    let (_, words) = text.rsplit_once(") ")?;
+    let mut words = words.split(' ');
+    Some((words.next()?.chars().next()?, words.nth(18)?.to_owned()))
+}
+
 /// The processes that were ever started: workers first, as they should end before what they talk to.
 pub fn names(cluster: &Path) -> Result<Vec<String>> {
     let Ok(entries) = std::fs::read_dir(cluster) else { return Ok(Vec::new()) };
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        if entry.path().join("pid").is_file() {
+        if entry.path().join("log").is_file() {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
