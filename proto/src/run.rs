@@ -55,12 +55,7 @@ pub struct Submit {
 
 pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
     let verb = to_verb(request.verb())?;
-    if request.request_id.is_empty() {
-        return Err(Invalid::missing("request_id"));
-    }
-    if request.request_id.len() > REQUEST_ID_MAX {
-        return Err(Invalid::new("request_id", format!("is longer than {REQUEST_ID_MAX} bytes")));
-    }
+    let id = to_request(request.request_id)?;
     project::check_project(&request.project)?;
     check_texts("select", &request.select)?;
     check_texts("exclude", &request.exclude)?;
@@ -82,7 +77,7 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
         digest => Some(project::to_digest("bundle_digest", digest)?),
     };
     Ok(Submit {
-        request: RequestId(request.request_id.into()),
+        request: id,
         project: request.project,
         bundle,
         target: to_target(target)?,
@@ -107,6 +102,15 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
         retry: request.retry.map(to_retry).transpose()?.unwrap_or_default(),
         worker_labels: request.worker_labels.into_iter().collect(),
     })
+}
+
+/// The id that makes a request safe to repeat.
+pub fn to_request(id: String) -> Result<RequestId, Invalid> {
+    match id.len() {
+        0 => Err(Invalid::missing("request_id")),
+        1..=REQUEST_ID_MAX => Ok(RequestId(id.into())),
+        _ => Err(Invalid::new("request_id", format!("is longer than {REQUEST_ID_MAX} bytes"))),
+    }
 }
 
 fn check_texts<'t>(field: &'static str, texts: impl IntoIterator<Item = &'t String>) -> Result<(), Invalid> {

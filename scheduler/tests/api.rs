@@ -255,7 +255,7 @@ async fn what_is_not_there_is_not_found() {
     let run = runs.get_run(v1::GetRunRequest { run_id: run_id.clone(), ..Default::default() }).await.map(drop);
     let watch = runs.watch_run(v1::WatchRunRequest { run_id: run_id.clone(), after_sequence: 0 }).await.map(drop);
     let cancel = runs.cancel_run(v1::CancelRunRequest { run_id: run_id.clone() }).await.map(drop);
-    let retry = runs.retry_run(v1::RetryRunRequest { run_id: run_id.clone(), from_nodes: vec![] }).await.map(drop);
+    let retry = runs.retry_run(v1::RetryRunRequest { run_id: run_id.clone(), ..Default::default() }).await.map(drop);
     let task = runs.get_task(v1::GetTaskRequest { run_id, node_id: "model.shop.a".to_owned() }).await.map(drop);
     let submitted = runs.submit_run(request("r")).await.map(drop);
     for answer in [blob, bundle, project, run, watch, cancel, retry, task, submitted] {
@@ -448,10 +448,13 @@ async fn what_failed_is_done_again() {
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "RUN_FINISHED"));
 
     let last = events.last().unwrap().sequence;
-    let retry = v1::RetryRunRequest { run_id: run.clone(), from_nodes: Vec::new() };
-    let answer = cluster.runs().retry_run(retry).await.unwrap().into_inner();
+    let retry = v1::RetryRunRequest { run_id: run.clone(), after_sequence: last, ..Default::default() };
+    let answer = cluster.runs().retry_run(retry.clone()).await.unwrap().into_inner();
     assert_eq!((answer.tasks, &answer.run_id), (2, &run));
     let more = cluster.watch(&run, last).await;
+    // Sent again, it is answered as before and does nothing.
+    assert_eq!(cluster.runs().retry_run(retry).await.unwrap().into_inner(), answer);
+    assert_eq!(cluster.watch(&run, last).await, more);
     assert_eq!(more[0].event, Some(Event::Retried(v1::watch_run_response::Retried { tasks: 2 })));
     assert_eq!(more[0].sequence, last + 1);
 
@@ -461,11 +464,20 @@ async fn what_failed_is_done_again() {
         attempts.into_iter().map(|attempt| (attempt.attempt, attempt.failure.unwrap().message)).collect();
     assert_eq!(failures, [(1, "it always does".to_owned()), (2, "it always does".to_owned())]);
 
-    let from = v1::RetryRunRequest { run_id: run.clone(), from_nodes: vec!["model.shop.a".to_owned()] };
-    let further = cluster.runs().retry_run(from).await.unwrap().into_inner();
+    let from = |node: &str, request: &str| v1::RetryRunRequest {
+        run_id: run.clone(),
+        from_nodes: vec![node.to_owned()],
+        request_id: request.to_owned(),
+        ..Default::default()
+    };
+    let further = cluster.runs().retry_run(from("model.shop.a", "again")).await.unwrap().into_inner();
     assert_eq!(further.tasks, 3);
     assert_ne!(further.run_id, run);
-    let unknown = v1::RetryRunRequest { run_id: run, from_nodes: vec!["model.shop.q".to_owned()] };
+    let repeated = cluster.runs().retry_run(from("model.shop.a", "again")).await.unwrap().into_inner();
+    assert_eq!(repeated, further);
+    let another = cluster.runs().retry_run(from("model.shop.a", "")).await.unwrap().into_inner();
+    assert_ne!(another.run_id, further.run_id);
+    let unknown = from("model.shop.q", "unknown");
     assert_eq!(cluster.runs().retry_run(unknown).await.unwrap_err().code(), Code::NotFound);
 }
 

@@ -36,7 +36,7 @@ pub fn runs(call: &Call, verb: &args::Runs) -> Result<Exit, Refused> {
             Ok(Listing::list(&COLUMNS, runs.iter().map(row).collect()))
         }),
         args::Runs::Get { run, shown } => show(call, *shown, || {
-            let answer = get(&cluster, run, true)?;
+            let answer = get(&cluster, run)?;
             let tasks: Vec<Row> = answer.tasks.iter().map(tasks::row).collect();
             let mut row = row(&answer.run.unwrap_or_default());
             row.json["tasks"] = json!(tasks.iter().map(|task| &task.json).collect::<Vec<_>>());
@@ -51,7 +51,9 @@ pub fn runs(call: &Call, verb: &args::Runs) -> Result<Exit, Refused> {
             Ok(Exit::Success)
         }
         args::Runs::Retry { run, from } => {
-            let (run, tasks) = retry(&cluster, run, from)?;
+            // Which retry is meant is told by what is known of the run, lest one that is sent again begins another.
+            let known = head(&cluster, run)?.sequence;
+            let (run, tasks) = retry(&cluster, run, from, known)?;
             call.console.output(&format!("run {run} goes on with {tasks} tasks"));
             Ok(Exit::Success)
         }
@@ -79,12 +81,12 @@ pub fn list(cluster: &Connected<'_>, project: &str, limit: u32) -> Result<Vec<Ru
     Ok(runs)
 }
 
-/// A run, with all of its tasks where they are asked for.
-pub fn get(cluster: &Connected<'_>, run: &str, with_tasks: bool) -> Result<GetRunResponse, Refused> {
+/// A run with all of its tasks.
+pub fn get(cluster: &Connected<'_>, run: &str) -> Result<GetRunResponse, Refused> {
     let mut all = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = GetRunRequest { run_id: run.to_owned(), with_tasks, stale: false, page_token };
+        let request = GetRunRequest { run_id: run.to_owned(), with_tasks: true, stale: false, page_token };
         let page = cluster.ask(|channel| {
             let request = request.clone();
             async move { RunServiceClient::new(channel).get_run(request).await }
@@ -97,6 +99,16 @@ pub fn get(cluster: &Connected<'_>, run: &str, with_tasks: bool) -> Result<GetRu
     }
 }
 
+/// A run without its tasks.
+fn head(cluster: &Connected<'_>, run: &str) -> Result<Run, Refused> {
+    let request = GetRunRequest { run_id: run.to_owned(), ..GetRunRequest::default() };
+    let answer = cluster.ask(|channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).get_run(request).await }
+    })?;
+    Ok(answer.run.unwrap_or_default())
+}
+
 pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
     let request = CancelRunRequest { run_id: run.to_owned() };
     let answer = cluster.ask(|channel| {
@@ -106,9 +118,14 @@ pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
     answer.map(drop)
 }
 
-/// Which run goes on, and with how many tasks.
-pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String]) -> Result<(String, u32), Refused> {
-    let request = RetryRunRequest { run_id: run.to_owned(), from_nodes: from.to_vec() };
+/// Which run goes on, and with how many tasks; `known` is the number of the run's last event.
+pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String], known: u64) -> Result<(String, u32), Refused> {
+    let request = RetryRunRequest {
+        run_id: run.to_owned(),
+        from_nodes: from.to_vec(),
+        request_id: cluster.call.invocation_id.clone(),
+        after_sequence: known,
+    };
     let answer = cluster.ask(|channel| {
         let request = request.clone();
         async move { RunServiceClient::new(channel).retry_run(request).await }

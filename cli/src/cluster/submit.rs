@@ -6,12 +6,12 @@ use common::{Diagnostic, Json};
 use proto::description;
 use proto::scalar::{duration, of_json};
 use proto::v1::run_service_client::RunServiceClient;
-use proto::v1::{self, RunState, SubmitRunRequest, SubmitRunResponse, TaskState};
+use proto::v1::{RetryPolicy, RunState, SubmitRunRequest, SubmitRunResponse, TaskState};
 
 use super::args;
 use super::connect::Connected;
 use super::deploy::{Deployed, deploy};
-use super::{runs, workers};
+use super::runs;
 use crate::args::{IndirectSelection, Selection};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -27,8 +27,8 @@ pub fn submit(
     asked: (&Selection, &args::Submit),
 ) -> Result<Exit, Refused> {
     let (selection, submit) = asked;
+    refuse_memory(call, ready)?;
     let cluster = Connected::to(call, servers)?;
-    pin_duckdb(&cluster, ready, submit)?;
     let accept = || {
         let deployed = deploy(&cluster, &ready.opened, "")?;
         let request = wire(call, ready, request, &deployed, (selection, submit));
@@ -52,7 +52,7 @@ pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Ref
         return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message)));
     };
     let verb = description::to_verb(newest.verb()).map_err(|error| call.refuse_with(Code::Internal, &error))?;
-    let known = runs::get(&cluster, &newest.run_id, true)?.tasks;
+    let known = runs::get(&cluster, &newest.run_id)?.tasks;
     let left = known.into_iter().filter(|task| task.state() != TaskState::Success);
     let request = Request {
         options: run::options(verb, call, newest.full_refresh, false, false),
@@ -60,7 +60,7 @@ pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Ref
         resume: None,
     };
     let accept = || {
-        let (run, tasks) = runs::retry(&cluster, &newest.run_id, &[])?;
+        let (run, tasks) = runs::retry(&cluster, &newest.run_id, &[], newest.sequence)?;
         Ok(Accepted { run, tasks: tasks as usize, after: newest.sequence })
     };
     run::on_cluster(&cluster, &ready.opened, &ready.manifest, &request, accept)
@@ -100,7 +100,11 @@ fn wire(
         priority: submit.priority,
         timeout: submit.run_timeout.map(duration),
         task_timeout: submit.task_timeout.map(duration),
-        retry: None,
+        // When to try again, and after what, the cluster knows as this machine does.
+        retry: Some(RetryPolicy {
+            attempts_max: run::retry_policy(&ready.opened.connection).attempts_max,
+            ..RetryPolicy::default()
+        }),
         worker_labels: submit.worker_label.iter().cloned().collect(),
         selector: selection.selector.clone().unwrap_or_default(),
         resource_types: selection.resource_type.clone(),
@@ -118,33 +122,15 @@ fn indirect(selection: IndirectSelection) -> &'static str {
     }
 }
 
-/// A DuckDB file has one writing process, so all tasks have to go to one worker.
-fn pin_duckdb(cluster: &Connected<'_>, ready: &Ready, submit: &args::Submit) -> Result<(), Refused> {
+/// A database in memory ends with the worker that has it. The profile says so; the cluster, which has no profile, cannot tell.
+fn refuse_memory(call: &Call, ready: &Ready) -> Result<(), Refused> {
     let opened = &ready.opened;
-    if opened.target.adapter_type != AdapterType::Duckdb {
+    let path = opened.connection.get("path").and_then(Json::as_str).unwrap_or(":memory:");
+    if opened.target.adapter_type != AdapterType::Duckdb || path != ":memory:" {
         return Ok(());
     }
-    let refuse =
-        |message: String, hint: &str| Err(cluster.call.refuse(Diagnostic::error(Code::OneWriter, message).hint(hint)));
-    let path = opened.connection.get("path").and_then(Json::as_str).unwrap_or(":memory:");
-    if path == ":memory:" {
-        return refuse(
-            "a DuckDB database in memory cannot be built on a cluster: nobody would see it".to_owned(),
-            "name a file in the profile, or a server such as PostgreSQL",
-        );
-    }
-    let able = |worker: &&v1::Worker| {
-        !worker.draining && submit.worker_label.iter().all(|(name, value)| worker.labels.get(name) == Some(value))
-    };
-    let count = workers::list(cluster)?.iter().filter(able).count();
-    if count > 1 {
-        return refuse(
-            format!(
-                "target '{}' is a DuckDB file, which one process writes, but {count} workers could get tasks",
-                opened.target.name
-            ),
-            "give one worker a label of its own, and name it with --worker-label",
-        );
-    }
-    Ok(())
+    let message = "a DuckDB database in memory cannot be built on a cluster: nobody would see it";
+    Err(call.refuse(
+        Diagnostic::error(Code::OneWriter, message).hint("name a file in the profile, or a server such as PostgreSQL"),
+    ))
 }

@@ -21,7 +21,7 @@ pub fn tasks(call: &Call, verb: &args::Task) -> Result<Exit, Refused> {
     let cluster = Connected::new(call)?;
     match verb {
         args::Task::List { run, shown } => show(call, *shown, || {
-            let tasks = runs::get(&cluster, run, true)?.tasks;
+            let tasks = runs::get(&cluster, run)?.tasks;
             Ok(Listing::list(&COLUMNS, tasks.iter().map(row).collect()))
         }),
         args::Task::Get { run, node, shown } => show(call, *shown, || {

@@ -313,7 +313,7 @@ impl Probe {
 }
 
 /// The profile's `retries` say how often to try; they are a number on PostgreSQL, `query_attempts` on DuckDB.
-fn retry_policy(connection: &common::target::Connection) -> RetryPolicy {
+pub fn retry_policy(connection: &common::target::Connection) -> RetryPolicy {
     let default = RetryPolicy::default();
     let retries = connection.get("retries");
     let attempts = match retries {

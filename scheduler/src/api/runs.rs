@@ -2,7 +2,7 @@
 
 use common::diagnostic::Severity;
 use common::{NodeId, RequestId, RunId};
-use proto::run::{self, Submit, to_submit};
+use proto::run::{self, Submit, to_request, to_submit};
 use proto::scalar::to_run;
 use proto::v1;
 use proto::v1::run_service_server::RunService;
@@ -14,7 +14,7 @@ use super::watch::{Events, Watchers};
 use super::{commit, findings, pages, refusal, trace, view};
 use crate::leader::Proposal;
 use crate::replica::{Consistency, Handle};
-use crate::state::{CancelCause, Command, Reply, Run, State};
+use crate::state::{CancelCause, Command, Event, Reply, Run, RunOutcome, RunState, State};
 
 /// Most tasks of one answer.
 const TASKS_MAX: usize = 2_000;
@@ -47,17 +47,26 @@ impl Service {
         &self,
         run: RunId,
         nodes: &[NodeId],
+        request: Option<RequestId>,
         traceparent: Option<String>,
     ) -> Result<v1::RetryRunResponse, Status> {
         let id = RunId(super::fresh::id());
-        let request = RequestId(id.to_string().into());
-        let again = self.find(run, |run| run.again_from(nodes, id, request)).await?;
+        let request = request.unwrap_or_else(|| RequestId(id.to_string().into()));
+        let further = |state: &State| state.run_of(&request).and_then(|id| state.run(&id)).map(further);
+        if let Some(answer) = self.read(false, further).await? {
+            return Ok(answer);
+        }
+        let again = self.find(run, |run| run.again_from(nodes, id, request.clone())).await?;
         let mut submission = again.map_err(|rejection| refusal::rejected(&rejection))?;
         submission.traceparent.clone_from(&traceparent);
         let tasks = submission.plan.tasks.len() as u32;
         let command = Command::SubmitRun(Box::new(submission));
-        commit::repeatable(&self.handle, Proposal { command, traceparent }).await?;
-        Ok(v1::RetryRunResponse { tasks, run_id: id.to_string() })
+        match commit::repeatable(&self.handle, Proposal { command, traceparent }).await? {
+            Reply::Submitted { run, new: true } => Ok(v1::RetryRunResponse { tasks, run_id: run.to_string() }),
+            // Somebody was faster with the same request.
+            Reply::Submitted { run, new: false } => self.find(run, self::further).await,
+            _ => Err(Status::internal("the state answered something else: a defect")),
+        }
     }
 
     async fn submit(&self, submit: Submit, traceparent: Option<String>) -> Result<v1::SubmitRunResponse, Status> {
@@ -107,6 +116,23 @@ impl Service {
 fn repeated(run: &Run) -> v1::SubmitRunResponse {
     let (run_id, tasks) = (run.id.to_string(), run.tasks().len() as u32);
     v1::SubmitRunResponse { run_id, is_new: false, tasks, diagnostics: Vec::new() }
+}
+
+/// The answer to the request that began a further run.
+fn further(run: &Run) -> v1::RetryRunResponse {
+    v1::RetryRunResponse { tasks: run.tasks().len() as u32, run_id: run.id.to_string() }
+}
+
+/// The answer to the first retry behind an event, where there was one.
+fn retried(run: &Run, after: u64) -> Option<v1::RetryRunResponse> {
+    if after == 0 {
+        return None;
+    }
+    let tasks = run.events(after).find_map(|recorded| match recorded.event {
+        Event::RunRetried { tasks, .. } => Some(tasks),
+        _ => None,
+    })?;
+    Some(v1::RetryRunResponse { tasks, run_id: run.id.to_string() })
 }
 
 fn unknown(id: RunId) -> Status {
@@ -180,8 +206,18 @@ impl RunService for Service {
 
     async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Answer<v1::CancelRunResponse> {
         let (metadata, _, request) = request.into_parts();
-        let command = Command::CancelRun { run: run_id(&request.run_id)?, cause: CancelCause::Request };
-        commit::repeatable(&self.handle, trace::proposal(&metadata, command)).await?;
+        let run = run_id(&request.run_id)?;
+        let command = Command::CancelRun { run, cause: CancelCause::Request };
+        let canceled = commit::repeatable(&self.handle, trace::proposal(&metadata, command)).await;
+        if let Err(status) = canceled {
+            // A run that was canceled before is what was asked for; the request may have been sent twice.
+            let is_canceled = |run: &Run| {
+                matches!(run.state, RunState::Finished { outcome: RunOutcome::Canceled(CancelCause::Request), .. })
+            };
+            if !self.find(run, is_canceled).await? {
+                return Err(status);
+            }
+        }
         Ok(Response::new(v1::CancelRunResponse {}))
     }
 
@@ -190,13 +226,22 @@ impl RunService for Service {
         let run = run_id(&request.run_id)?;
         if !request.from_nodes.is_empty() {
             let nodes = request.from_nodes.into_iter().map(NodeId::from).collect::<Vec<_>>();
-            return self.again(run, &nodes, trace::parent(&metadata)).await.map(Response::new);
+            let id = Some(request.request_id).filter(|id| !id.is_empty());
+            let id = id.map(to_request).transpose().map_err(|invalid| refusal::invalid(&invalid))?;
+            return self.again(run, &nodes, id, trace::parent(&metadata)).await.map(Response::new);
         }
-        let manifest_digest = self.find(run, |run| run.manifest_digest.clone()).await?;
+        let after = request.after_sequence;
+        let known = |run: &Run| (retried(run, after), run.manifest_digest.clone());
+        let (answer, manifest_digest) = self.find(run, known).await?;
+        if let Some(answer) = answer {
+            return Ok(Response::new(answer));
+        }
         let command = Command::RetryRun { run, manifest_digest };
-        match commit::once(&self.handle, trace::proposal(&metadata, command)).await? {
-            Reply::Retried { tasks } => Ok(Response::new(v1::RetryRunResponse { tasks, run_id: run.to_string() })),
-            _ => Err(Status::internal("the state answered something else: a defect")),
+        match commit::once(&self.handle, trace::proposal(&metadata, command)).await {
+            Ok(Reply::Retried { tasks }) => Ok(Response::new(v1::RetryRunResponse { tasks, run_id: run.to_string() })),
+            Ok(_) => Err(Status::internal("the state answered something else: a defect")),
+            // The same request may have come before by another way.
+            Err(status) => self.find(run, |run| retried(run, after)).await?.map(Response::new).ok_or(status),
         }
     }
 
