@@ -63,6 +63,11 @@ impl Replicas {
         Ok(Self { shared: Arc::new(Mutex::new(shared)), patience })
     }
 
+    /// The same replicas for calls that may take longer.
+    pub fn patient(&self, patience: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), patience }
+    }
+
     /// Remembers addresses that a replica told.
     pub fn learn<'a>(&self, addresses: impl IntoIterator<Item = &'a str>) {
         let mut shared = self.shared();

@@ -15,7 +15,7 @@ use super::context;
 use crate::project::{Call, Refused};
 
 /// How long a call looks for a replica that answers: longer than an election takes.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The cluster of this call, and the runtime that talks to it.
 pub struct Connected<'a> {

@@ -3,6 +3,7 @@
 //! Invariant: only files that belong to a bundle leave this machine; `profiles.yml` never does.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::ContentDigest;
 use common::bundle::BundleFile;
@@ -15,7 +16,7 @@ use proto::v1::{self, DeployProjectRequest, FindMissingBlobsRequest, UploadBlobs
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
-use super::connect::Connected;
+use super::connect::{Connected, PATIENCE};
 use crate::project::{Opened, Refused};
 
 /// Digests asked about at once.
@@ -24,6 +25,10 @@ const DIGESTS_MAX: usize = 10_000;
 const CHUNK_BYTES: usize = 256 << 10;
 /// A file beyond this is refused before it is read.
 const FILE_BYTES_MAX: u64 = 32 << 20;
+/// Bytes of files that are sent in one call; a larger file has a call of its own.
+const CALL_BYTES: u64 = 4 << 20;
+/// A line slower than this is as good as none.
+const BYTES_PER_SECOND_MIN: u64 = 64 << 10;
 
 pub struct Deployed {
     pub bundle: ContentDigest,
@@ -106,12 +111,33 @@ fn missing(cluster: &Connected<'_>, files: &[Local]) -> Result<Vec<ContentDigest
 fn upload(cluster: &Connected<'_>, mut files: Vec<&Local>) -> Result<(), Refused> {
     files.sort_by_key(|local| local.file.digest);
     files.dedup_by_key(|local| local.file.digest);
-    if files.is_empty() {
-        return Ok(());
+    calls(&files).into_iter().try_for_each(|files| send(cluster, files))
+}
+
+/// Consecutive files that travel together.
+fn calls<'a, 'b>(files: &'b [&'a Local]) -> Vec<&'b [&'a Local]> {
+    let mut calls = Vec::new();
+    let (mut first, mut bytes) = (0, 0);
+    for (at, local) in files.iter().enumerate() {
+        if at > first && bytes + local.file.size > CALL_BYTES {
+            calls.push(&files[first..at]);
+            (first, bytes) = (at, 0);
+        }
+        bytes += local.file.size;
     }
+    if first < files.len() {
+        calls.push(&files[first..]);
+    }
+    calls
+}
+
+/// One call, which has as much time as its bytes need on a slow line.
+fn send(cluster: &Connected<'_>, files: &[&Local]) -> Result<(), Refused> {
+    let bytes: u64 = files.iter().map(|local| local.file.size).sum();
+    let replicas = cluster.replicas.patient(PATIENCE + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN));
     let files: Vec<(BundleFile, PathBuf)> =
-        files.into_iter().map(|local| (local.file.clone(), local.absolute.clone())).collect();
-    let sent = cluster.block_on(cluster.replicas.call(|channel| {
+        files.iter().map(|local| (local.file.clone(), local.absolute.clone())).collect();
+    let sent = cluster.block_on(replicas.call(|channel| {
         let files = files.clone();
         async move {
             // One file in memory at a time; one that cannot be read any more ends the stream, and the deployment is refused then.
@@ -151,5 +177,19 @@ mod tests {
             chunks(&file, &content).into_iter().map(|piece| (piece.offset, piece.data.len())).collect();
         assert_eq!(pieces, [(0, CHUNK_BYTES), (CHUNK_BYTES as u64, 5)]);
         assert_eq!(chunks(&file, &[]).len(), 1);
+    }
+
+    #[test]
+    fn no_call_carries_more_than_its_share_unless_one_file_does() {
+        let local = |size: u64| {
+            let file = BundleFile { path: String::new(), digest: ContentDigest([0; 32]), size };
+            Local { file, absolute: PathBuf::new() }
+        };
+        let files = [CALL_BYTES - 1, 1, 1, CALL_BYTES + 1, 0].map(local);
+        let files: Vec<&Local> = files.iter().collect();
+        let sizes = |files: &&[&Local]| files.iter().map(|local| local.file.size).collect::<Vec<_>>();
+        let sizes: Vec<_> = calls(&files).iter().map(sizes).collect();
+        assert_eq!(sizes, [vec![CALL_BYTES - 1, 1], vec![1], vec![CALL_BYTES + 1], vec![0]]);
+        assert!(calls(&[]).is_empty());
     }
 }

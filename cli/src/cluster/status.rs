@@ -1,8 +1,8 @@
 //! `kontiki cluster …`
 
 use std::fs::File;
-use std::io::{Seek, Write};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use common::diagnostic::Code;
 use proto::v1::cluster_service_client::ClusterServiceClient;
@@ -142,29 +142,33 @@ fn row(replica: &Replica) -> Row {
 
 /// Writes beside the file first, so that what has its name is whole.
 fn snapshot(cluster: &Connected<'_>, file: &Path) -> Result<u64, Refused> {
-    let partial = file.with_extension("partial");
+    let mut name = file.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let saved = cluster.block_on(save(cluster, &partial, file));
+    if saved.is_err() {
+        // It may not have come to be; the failure itself is told.
+        let _ = std::fs::remove_file(&partial);
+    }
+    saved
+}
+
+/// Only the answer's beginning has to come in time; its bytes may take as long as they take.
+async fn save(cluster: &Connected<'_>, partial: &Path, file: &Path) -> Result<u64, Refused> {
     let cannot = |error: std::io::Error| {
         cluster.call.refuse_with(Code::Io, &format!("cannot write {}: {error}", partial.display()))
     };
-    let mut out = File::create(&partial).map_err(cannot)?;
-    let saved = cluster.block_on(cluster.replicas.call(|channel| {
-        let out = out.try_clone();
-        async move {
-            let failed = |error: std::io::Error| Status::internal(error.to_string());
-            let mut out = out.map_err(failed)?;
-            // An attempt that broke off may have left something.
-            out.rewind().and_then(|()| out.set_len(0)).map_err(failed)?;
-            let mut chunks =
-                ClusterServiceClient::new(channel).save_snapshot(SaveSnapshotRequest {}).await?.into_inner();
-            let mut bytes = 0;
-            while let Some(chunk) = chunks.message().await? {
-                bytes += chunk.data.len() as u64;
-                out.write_all(&chunk.data).map_err(failed)?;
-            }
-            Ok(bytes)
-        }
-    }));
-    let bytes = saved.map_err(|status| cluster.refuse(&status))?;
-    out.flush().and_then(|()| out.sync_all()).and_then(|()| std::fs::rename(&partial, file)).map_err(cannot)?;
+    let refused = |status: Status| cluster.refuse(&status);
+    let mut out = File::create(partial).map_err(cannot)?;
+    let answer = cluster
+        .replicas
+        .call(|channel| async move { ClusterServiceClient::new(channel).save_snapshot(SaveSnapshotRequest {}).await });
+    let mut chunks = answer.await.map_err(refused)?.into_inner();
+    let mut bytes = 0;
+    while let Some(chunk) = chunks.message().await.map_err(refused)? {
+        bytes += chunk.data.len() as u64;
+        out.write_all(&chunk.data).map_err(cannot)?;
+    }
+    out.sync_all().and_then(|()| std::fs::rename(partial, file)).map_err(cannot)?;
     Ok(bytes)
 }
