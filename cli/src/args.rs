@@ -3,10 +3,12 @@
 //! Source: dbt's reference, "Command line interface" and "Global configs". A flag that dbt has and Kontiki does not support yet is
 //! either absent here, so that it is refused, or refused by name in `Global::unsupported`.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use common::diagnostic::Code;
 
 use crate::cluster::args as cluster;
@@ -165,12 +167,23 @@ pub struct Global {
     /// The cluster of `kontiki context` to use for this call; `local` is this machine
     #[arg(long, global = true, env = "KONTIKI_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
+    /// Which of these were flags rather than variables.
+    #[arg(skip)]
+    pub given: Given,
     /// Accepted for compatibility; Kontiki sends nothing
     #[arg(long, global = true, hide = true)]
     pub send_anonymous_usage_stats: bool,
     /// Accepted for compatibility; Kontiki sends nothing
     #[arg(long, global = true, hide = true)]
     pub no_send_anonymous_usage_stats: bool,
+}
+
+/// Flags that were on the command line. Flags go before variables, even before those that stand for another flag.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    pub profiles_dir: bool,
+    pub server: bool,
+    pub context: bool,
 }
 
 /// Which nodes a verb works on.
@@ -345,6 +358,17 @@ pub enum ListFormat {
     Selector,
 }
 
+impl Cli {
+    pub fn read<Text: Into<OsString> + Clone>(line: impl IntoIterator<Item = Text>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        cli.global.given =
+            Given { profiles_dir: given("profiles_dir"), server: given("server"), context: given("context") };
+        Ok(cli)
+    }
+}
+
 impl Global {
     pub fn partial_parse(&self) -> bool {
         !self.no_partial_parse && self.partial_parse.unwrap_or(true)
@@ -392,7 +416,6 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -402,7 +425,7 @@ mod tests {
             &["kontiki", "--quiet", "--threads", "3", "build", "-s", "a", "b+"][..],
             &["kontiki", "build", "-s", "a", "b+", "--quiet", "--threads", "3"][..],
         ] {
-            let cli = Cli::try_parse_from(line).expect("a valid line");
+            let cli = Cli::read(line).expect("a valid line");
             assert!(cli.global.quiet);
             assert_eq!(cli.global.threads, Some(3));
             let Command::Build(build) = cli.command else { panic!("not build: {:?}", cli.command) };
@@ -412,7 +435,15 @@ mod tests {
 
     #[test]
     fn unknown_flags_are_refused() {
-        let error = Cli::try_parse_from(["kontiki", "run", "--bogus"]).expect_err("refused");
+        let error = Cli::read(["kontiki", "run", "--bogus"]).expect_err("refused");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn flags_are_known_on_either_side_of_the_verb() {
+        for line in [["kontiki", "--context", "a", "parse"], ["kontiki", "parse", "--context", "a"]] {
+            let given = Cli::read(line).expect("a valid line").global.given;
+            assert!(given.context && !given.server && !given.profiles_dir, "{given:?}");
+        }
     }
 }

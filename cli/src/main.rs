@@ -1,4 +1,4 @@
-//! The `kontiki` program: dbt's verbs on this machine.
+//! The `kontiki` program: dbt's verbs, here or on a cluster, and the cluster's own.
 //!
 //! Invariant: every failure a user can see is printed once, through the console, with its code; the exit code is dbt's.
 
@@ -20,7 +20,6 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use common::diagnostic::{Code, Location};
 use common::{Diagnostic, JsonMap, Timestamp};
 
@@ -32,7 +31,7 @@ use telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
-    let cli = Cli::try_parse().unwrap_or_else(|error| args::refuse(&error));
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| args::refuse(&error));
     let invocation_id = uuid::Uuid::new_v4().to_string();
     let console = Console::new(&cli.global, invocation_id.clone(), project::log_dir(&cli.global).as_deref());
     if is_of_dbt(&cli.command) {
@@ -101,7 +100,7 @@ fn verb(command: &Command) -> &'static str {
     }
 }
 
-/// dbt's verbs begin with a line about the program; what lists things for other programs to read does not.
+/// dbt's verbs begin with a line about the program. What other programs read, and processes that log, do not.
 fn is_of_dbt(command: &Command) -> bool {
     !matches!(
         command,

@@ -30,8 +30,8 @@ struct Running {
 /// Why the environment's wishes cannot be met. The program works without.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("spans are sent over gRPC only; OTEL_EXPORTER_OTLP_PROTOCOL is '{0}'")]
-    Protocol(String),
+    #[error("spans are sent over gRPC only; {0} is '{1}'")]
+    Protocol(&'static str, String),
     #[error(
         "OTEL_TRACES_SAMPLER is '{0}'; it may be always_on, always_off, traceidratio, or one of these after 'parentbased_'"
     )]
@@ -57,9 +57,10 @@ impl Telemetry {
         if !has_endpoint || is_disabled || is_other {
             return Ok(Self::off());
         }
-        let protocol = first(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
-        if let Some(protocol) = protocol.filter(|protocol| protocol != "grpc") {
-            return Err(Error::Protocol(protocol));
+        let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        let protocol = protocols.into_iter().find_map(|name| Some((name, env(name)?)));
+        if let Some((name, protocol)) = protocol.filter(|(_, protocol)| protocol != "grpc") {
+            return Err(Error::Protocol(name, protocol));
         }
         let sampler = Sampler::of(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"))?;
         let running = Running::start()?;
@@ -228,6 +229,11 @@ mod tests {
         assert!(matches!(start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]), Ok(false)));
         assert!(matches!(start(&[endpoint, ("OTEL_SDK_DISABLED", "true")]), Ok(false)));
         assert!(matches!(start(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]), Ok(false)));
-        assert!(matches!(start(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]), Err(Error::Protocol(_))));
+        assert!(matches!(
+            start(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]),
+            Err(Error::Protocol("OTEL_EXPORTER_OTLP_PROTOCOL", _))
+        ));
+        let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
+        assert!(matches!(start(&[endpoint, of_traces]), Err(Error::Protocol("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _))));
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::run::Verb;
-use common::{Manifest, NodeId};
+use common::{Diagnostic, Manifest, NodeId};
 use dbt::graph::Graph;
 use dbt::select::{self, IndirectSelection, Purpose};
 
@@ -60,6 +60,11 @@ fn ready_from(call: &Call, opened: Opened) -> Result<Ready, Refused> {
 /// `build`, `run`, `test`, `seed`
 pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refused> {
     let servers = servers(call)?;
+    if let (None, Some(flag)) = (&servers, execute.submit.given()) {
+        let finding = Diagnostic::error(Code::Usage, format!("{flag} is for a run on a cluster, and none was named"));
+        let hint = "give --server HOST:PORT, or choose one with 'kontiki context use NAME'";
+        return Err(call.refuse(finding.hint(hint)));
+    }
     let opened = call.open()?;
     let early = if servers.is_none() { Early::begin_again(&opened) } else { None };
     let ready = ready_from(call, opened)?;

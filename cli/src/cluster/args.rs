@@ -48,7 +48,7 @@ pub struct Dev {
     #[arg(long, default_value = "127.0.0.1:4728")]
     pub listen: String,
     /// Tasks at once
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub slots: u32,
     /// The folder of everything that is remembered
     #[arg(long, default_value = ".kontiki/dev", value_name = "DIR")]
@@ -205,11 +205,30 @@ pub struct Submit {
     pub worker_label: Vec<(String, String)>,
 }
 
+impl Submit {
+    /// A flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--detach", self.detach),
+            ("--priority", self.priority != 0),
+            ("--run-timeout", self.run_timeout.is_some()),
+            ("--task-timeout", self.task_timeout.is_some()),
+            ("--worker-label", !self.worker_label.is_empty()),
+        ];
+        flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     config::parse(text)
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
     let labels: config::Labels = config::parse(text)?;
-    labels.0.into_iter().next().ok_or_else(|| "it is not of the form name=value".to_owned())
+    let mut labels = labels.0.into_iter();
+    match (labels.next(), labels.next()) {
+        (Some(label), None) => Ok(label),
+        (None, _) => Err("it is not of the form name=value".to_owned()),
+        (Some(_), Some(_)) => Err("it is more than one label; give the flag once for each".to_owned()),
+    }
 }

@@ -33,10 +33,11 @@ struct Context {
     servers: Vec<String>,
 }
 
-/// Addresses of the cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, and both before what is
-/// in use.
+/// Addresses of the cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, flags before variables,
+/// and all of them before what is in use.
 pub fn servers(global: &Global) -> Result<Option<Vec<String>>, Diagnostic> {
-    if !global.server.is_empty() {
+    let is_overruled = global.given.context && !global.given.server;
+    if !global.server.is_empty() && !is_overruled {
         return Ok(Some(global.server.clone()));
     }
     match &global.context {

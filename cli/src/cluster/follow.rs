@@ -3,7 +3,6 @@
 //! Invariant: the stream has every event once and in order: it goes on after the last one seen, at another replica where one went away.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use common::diagnostic::Code;
@@ -16,7 +15,8 @@ use proto::v1::{self, WatchRunRequest, WatchRunResponse};
 use proto::{scalar, task};
 use scheduler::leader::Update;
 use scheduler::state::{Counts, Ending, Event, Failure, RunOutcome};
-use tonic::{Code as Grpc, Status};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tonic::Status;
 
 use super::connect::Connected;
 use super::{runs, tasks};
@@ -24,6 +24,8 @@ use crate::exit::Exit;
 use crate::project::Refused;
 
 const BACKOFF: Duration = Duration::from_millis(100);
+/// Events that may wait for whoever prints them.
+const EVENTS_MAX: usize = 1_024;
 
 /// What a watched run tells.
 pub enum Watched {
@@ -34,7 +36,7 @@ pub enum Watched {
 
 /// The events of a run after number `after`; ends after its last one.
 pub fn events(cluster: &Connected<'_>, run: &str, after: u64) -> Receiver<Watched> {
-    let (sender, receiver) = channel();
+    let (sender, receiver) = channel(EVENTS_MAX);
     let (replicas, run) = (cluster.replicas.clone(), run.to_owned());
     cluster.handle().spawn(async move {
         let mut after = after;
@@ -42,10 +44,10 @@ pub fn events(cluster: &Connected<'_>, run: &str, after: u64) -> Receiver<Watche
             match once(&replicas, &run, &mut after, &sender).await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(status) if is_retryable(&status) => {}
-                Err(status) => {
+                Err(Broken::Stream(status)) if is_retryable(&status) => {}
+                Err(Broken::Stream(status) | Broken::Call(status)) => {
                     // Nobody listens any more where this fails.
-                    drop(sender.send(Watched::Refused(status)));
+                    drop(sender.send(Watched::Refused(status)).await);
                     return;
                 }
             }
@@ -55,34 +57,35 @@ pub fn events(cluster: &Connected<'_>, run: &str, after: u64) -> Receiver<Watche
     receiver
 }
 
+/// How a stream came to nothing.
+enum Broken {
+    /// No replica opened one, in all the time that a call may take.
+    Call(Status),
+    /// One that was open broke off.
+    Stream(Status),
+}
+
 /// One stream of one replica; whether the run is finished, or nobody listens.
-async fn once(replicas: &Replicas, run: &str, after: &mut u64, sender: &Sender<Watched>) -> Result<bool, Status> {
-    let is_known = *after > 0;
+async fn once(replicas: &Replicas, run: &str, after: &mut u64, sender: &Sender<Watched>) -> Result<bool, Broken> {
     let request = WatchRunRequest { run_id: run.to_owned(), after_sequence: *after };
     let mut stream = replicas
         .call(|channel| {
             let request = request.clone();
-            async move {
-                let stream = RunServiceClient::new(channel).watch_run(request).await;
-                // A replica that is behind has not heard of the run yet; whoever accepted it has.
-                stream.map_err(|status| match status.code() {
-                    Grpc::NotFound if is_known => Status::unavailable(status.message()),
-                    _ => status,
-                })
-            }
+            async move { RunServiceClient::new(channel).watch_run(request).await }
         })
-        .await?
+        .await
+        .map_err(Broken::Call)?
         .into_inner();
-    while let Some(event) = stream.message().await? {
+    while let Some(event) = stream.message().await.map_err(Broken::Stream)? {
         if event.sequence <= *after {
             continue;
         }
         if event.sequence != *after + 1 {
-            return Err(Status::unavailable("the stream has a gap"));
+            return Err(Broken::Stream(Status::unavailable("the stream has a gap")));
         }
         *after = event.sequence;
         let is_last = matches!(event.event, Some(Wire::Finished(_)));
-        if sender.send(Watched::Event(Box::new(event))).is_err() || is_last {
+        if sender.send(Watched::Event(Box::new(event))).await.is_err() || is_last {
             return Ok(true);
         }
     }
@@ -91,7 +94,8 @@ async fn once(replicas: &Replicas, run: &str, after: &mut u64, sender: &Sender<W
 
 /// `kontiki runs watch`: a line for each event.
 pub fn watch(cluster: &Connected<'_>, run: &str) -> Result<Exit, Refused> {
-    for watched in events(cluster, run, 0) {
+    let mut events = events(cluster, run, 0);
+    while let Some(watched) = events.blocking_recv() {
         let event = match watched {
             Watched::Event(event) => event,
             Watched::Refused(status) => return Err(cluster.refuse(&status)),

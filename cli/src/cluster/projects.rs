@@ -36,7 +36,7 @@ pub fn projects(call: &Call, verb: &args::Project) -> Result<Exit, Refused> {
             let deployed = deploy(&cluster, &ready.opened, revision)?;
             let state = if deployed.changed { "deployed" } else { "unchanged" };
             let name = &ready.manifest.project_name;
-            call.console.output(&format!("project {name} {state}: bundle {}", hex(&deployed.bundle.0)));
+            call.console.output(&format!("project {name} {state}: bundle {}", deployed.bundle));
             Ok(Exit::Success)
         }
     }

@@ -22,7 +22,7 @@ impl Replica {
     pub async fn start(config: replica::Config, listener: TcpListener) -> Result<Self, Diagnostic> {
         let limits = api::Config { lease: config.policy.lease, ..api::Config::default() };
         let (name, address) = (config.name.clone(), config.advertise.clone());
-        let handle = replica::start(config).await.map_err(|error| setup(&error))?;
+        let handle = replica::start(config).await.map_err(|error| refused(&error))?;
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // Dropping the sender means the same as sending.
@@ -36,7 +36,7 @@ impl Replica {
     /// Resolves when the replica has ended by itself, with the reason.
     pub async fn failed(&mut self) -> Diagnostic {
         tokio::select! {
-            error = self.handle.stopped() => setup(&error),
+            error = self.handle.stopped() => refused(&error),
             served = &mut self.server => match served {
                 Ok(Ok(())) => setup(&"it stopped listening"),
                 Ok(Err(error)) => setup(&error),
@@ -53,7 +53,8 @@ impl Replica {
         // The server may have ended by itself.
         let _ = self.stop.send(());
         let abort = self.server.abort_handle();
-        if tokio::time::timeout(FAREWELL, self.server).await.is_err() {
+        // What has ended was told by `failed`, and cannot be waited for twice.
+        if !self.server.is_finished() && tokio::time::timeout(FAREWELL, self.server).await.is_err() {
             abort.abort();
         }
         tracing::info!("the replica ends");
@@ -62,6 +63,11 @@ impl Replica {
 
 pub async fn listen(address: &str) -> Result<TcpListener, Diagnostic> {
     TcpListener::bind(address).await.map_err(|error| setup(&format_args!("cannot listen at {address}: {error}")))
+}
+
+/// A replica knows the code of what keeps it from taking part.
+fn refused(error: &replica::Error) -> Diagnostic {
+    Diagnostic::error(error.code(), error.to_string())
 }
 
 fn setup(error: &dyn std::fmt::Display) -> Diagnostic {

@@ -20,7 +20,9 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         let mut stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
         let listener = listen(&settings.listen).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         let grace = settings.grace;
-        let config = of_settings(settings);
+        // The port may have been left to the system.
+        let port = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.port();
+        let config = of_settings(settings, port);
         let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop >= Stop::Drain) => {}
@@ -36,12 +38,13 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
     exit
 }
 
-fn of_settings(settings: config::Server) -> Config {
+fn of_settings(settings: config::Server, port: u16) -> Config {
     let host = process::host();
     // Nobody reaches the address that stands for all of a machine's.
     let advertise = settings.advertise.unwrap_or_else(|| match settings.listen.rsplit_once(':') {
-        Some(("0.0.0.0" | "[::]", port)) => format!("{host}:{port}"),
-        _ => settings.listen.clone(),
+        Some(("0.0.0.0" | "[::]", _)) => format!("{host}:{port}"),
+        Some((name, _)) => format!("{name}:{port}"),
+        None => settings.listen.clone(),
     });
     let mut config = Config::new(settings.data_dir, settings.name.unwrap_or(host), advertise);
     config.peers = settings.peers;

@@ -10,13 +10,15 @@ use crate::project::{Call, Refused};
 
 pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     let mut layers = worker.source.layers();
-    layers.flags::<config::Worker>(&worker.flags.values);
-    if let Some(folder) = &call.global.profiles_dir {
+    // Variables for clients of a cluster do not overrule the worker's own.
+    let given = call.global.given;
+    if let Some(folder) = call.global.profiles_dir.as_ref().filter(|_| given.profiles_dir) {
         layers.flags::<config::Worker>([(&"profiles-dir", &folder.display().to_string())]);
     }
-    if !call.global.server.is_empty() {
+    if given.server {
         layers.flags::<config::Worker>([(&"servers", &call.global.server.join(","))]);
     }
+    layers.flags::<config::Worker>(&worker.flags.values);
     let settings = layers.read::<config::Worker>();
     process::prepare(call, &mut layers)?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
@@ -34,13 +36,15 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
 }
 
 fn of_settings(call: &Call, settings: config::Worker) -> Config {
+    // Where nothing of the worker's own names it, `DBT_PROFILES_DIR` does.
+    let profiles_dir = settings.profiles_dir.or_else(|| call.global.profiles_dir.clone());
     Config {
         servers: settings.servers,
         slots: settings.slots,
         labels: settings.labels.0,
         cache_dir: settings.cache_dir,
         cache_bytes_max: settings.cache_size.0,
-        profiles: Search { profiles_dir: settings.profiles_dir, env: call.env.clone() },
+        profiles: Search { profiles_dir, env: call.env.clone() },
         heartbeat_interval: settings.heartbeat_interval,
         resend_after: settings.resend_after,
         grace: settings.grace,

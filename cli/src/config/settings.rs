@@ -15,7 +15,7 @@ section! {
         "data-dir" data_dir: PathBuf = ".kontiki/server",
         #[doc = "The address to listen on"]
         "listen" listen: String = "127.0.0.1:4728",
-        #[doc = "The address under which others reach this replica; that of `listen` where this is empty"]
+        #[doc = "The address under which others reach this replica; where this is empty that of `listen`, with the host's name for 0.0.0.0 and [::]"]
         "advertise" advertise: Option<String> = "",
         #[doc = "Addresses at which other replicas may be found; each may stand for several, and for this one"]
         "peers" peers: Vec<String> = "",
@@ -27,9 +27,9 @@ section! {
         "runs-kept" runs_kept: u32 = "1000",
         #[doc = "How often the leader is heard by its followers"]
         "heartbeat-interval" heartbeat_interval: Duration = "100ms",
-        #[doc = "The shortest silence of the leader after which another is elected"]
+        #[doc = "The shorter end of the random time that a replica waits, beyond the longer one, before it stands for election"]
         "election-timeout-min" election_timeout_min: Duration = "150ms",
-        #[doc = "The longest such silence; each replica draws its own between the two"]
+        #[doc = "How long the leader must be silent before a replica thinks of an election; also the longer end of that random time"]
         "election-timeout-max" election_timeout_max: Duration = "300ms",
         #[doc = "How long a replica that ends may take to hand over"]
         "grace" grace: Duration = "10s",

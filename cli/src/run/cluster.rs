@@ -11,6 +11,7 @@ use dbt::hooks::When;
 use proto::v1::CancelRunRequest;
 use proto::v1::run_service_client::RunServiceClient;
 use scheduler::local::Update;
+use scheduler::state::RunOutcome;
 
 use super::events::Follower;
 use super::{Outcomes, Request, exit, exposures, sum_up, write_results};
@@ -65,22 +66,24 @@ pub fn on_cluster(
     let mut follower = Follower::new(Some(&call.console), manifest, &opened.target, exposed, &mut outcomes);
     follower.total = total;
     let (updates, ended) = updates(cluster, run, accepted.after);
-    let finished = accepted.tasks == 0 || follower.follow(&updates).is_some();
-    if finished {
+    let outcome = if accepted.tasks == 0 { Some(RunOutcome::Success) } else { follower.follow(&updates) };
+    if outcome.is_some() {
         exposures::finish(&mut follower);
     }
     call.console.end_progress();
-    if !finished {
+    let Some(outcome) = outcome else {
         return Err(match ended.try_recv() {
             Ok(status) => cluster.refuse(&status),
             Err(_) => call.refuse_with(Code::ClusterUnavailable, &"the stream of the run's events broke off"),
         });
-    }
+    };
+    // Whoever canceled it: this Ctrl-C, a timeout or another client.
+    let interrupted = interrupt.happened() || matches!(outcome, RunOutcome::Canceled(_));
     call.console.emit(&Event::Blank);
     let elapsed = began.elapsed().as_secs_f64();
-    sum_up(call, opened, manifest, &outcomes, (elapsed, interrupt.happened()));
+    sum_up(call, opened, manifest, &outcomes, (elapsed, interrupted));
     write_results(call, opened, &outcomes, &request.options, elapsed)?;
-    Ok(exit(&outcomes, interrupt.happened()))
+    Ok(exit(&outcomes, interrupted || outcome != RunOutcome::Success))
 }
 
 /// Ctrl-C: the run stops everywhere, and its end is followed here.
@@ -100,9 +103,9 @@ fn cancel(cluster: &Connected<'_>, run: RunId) -> impl FnOnce() + Send + 'static
 fn updates(cluster: &Connected<'_>, run: RunId, after: u64) -> (Receiver<Update>, Receiver<tonic::Status>) {
     let (sender, receiver) = sync_channel(UPDATES_MAX);
     let (refused, refusal) = sync_channel(1);
-    let events = follow::events(cluster, &run.to_string(), after);
+    let mut events = follow::events(cluster, &run.to_string(), after);
     std::thread::spawn(move || {
-        for watched in events {
+        while let Some(watched) = events.blocking_recv() {
             let update = match watched {
                 Watched::Event(event) => follow::update(run, *event),
                 Watched::Refused(status) => {

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use common::NodeId;
 use common::diagnostic::Code;
 use common::run::Verb;
 use common::task::{NodeStatus, TaskState};
+use common::{Diagnostic, NodeId};
 use scheduler::local::RunView;
 
 use super::{Ready, ready, servers};
@@ -21,6 +21,11 @@ use crate::run::{self, Request, Resume};
 
 pub fn retry(call: &Call, retry: &Retry) -> Result<Exit, Refused> {
     if let Some(servers) = servers(call)? {
+        let given = [("--state", retry.state.is_some()), ("--full-refresh", retry.full_refresh)];
+        let refused =
+            |(flag, _)| Diagnostic::error(Code::Unsupported, format!("{flag} on a cluster: not supported yet"));
+        let findings: Vec<Diagnostic> = given.into_iter().filter(|(_, is_given)| *is_given).map(refused).collect();
+        call.report(&findings)?;
         let ready = ready(call)?;
         return cluster::retry(call, &servers, &ready);
     }
@@ -61,13 +66,11 @@ fn from_results(call: &Call, ready: &Ready, folder: &Path, full_refresh: bool) -
     let path = folder.join("run_results.json");
     let Some((verb, statuses)) = dbt::artifacts::read_statuses(&path) else {
         let message = format!("there is no run to retry: {} cannot be read", path.display());
-        return Err(
-            call.refuse(common::Diagnostic::error(Code::NothingToRetry, message).hint("run 'kontiki build' first"))
-        );
+        return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message).hint("run 'kontiki build' first")));
     };
     let Some(verb) = verb_named(&verb) else {
         let message = format!("the last run was '{verb}', which cannot be retried");
-        return Err(call.refuse(common::Diagnostic::error(Code::NothingToRetry, message)));
+        return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message)));
     };
     let failed = |status: &NodeStatus| matches!(status, NodeStatus::Error | NodeStatus::Fail | NodeStatus::Skipped);
     let selected: Vec<NodeId> = statuses

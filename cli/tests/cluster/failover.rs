@@ -69,5 +69,28 @@ fn ctrl_c_cancels_the_run_on_the_cluster() {
     let ended = build.finish();
     assert_eq!(ended.code, Some(1), "{ended}\n{}", fleet.logs());
     assert_eq!(fleet.json(&["runs", "list"])[0]["state"], "canceled");
+    // Now it could go on, if it were not canceled.
+    let_go(&mut database);
+    let others = "select pid::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
+                  and state <> 'idle'";
+    while !database.rows(others).is_empty() {
+        std::thread::yield_now();
+    }
     assert_eq!(database.rows("select relname::text from pg_class where relname = 'slow'"), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_that_another_client_cancels_did_not_succeed() {
+    let fleet = Fleet::start(waiting(), 1, 1);
+    let mut database = fleet.client();
+    hold(&mut database);
+    let mut build = fleet.begin(&["build"]);
+    build.await_line("START sql table model main.slow");
+    let run = fleet.json(&["runs", "list"])[0]["id"].as_str().unwrap().to_owned();
+    fleet.kontiki(&["runs", "cancel", &run]).expect(0);
+    let ended = build.finish();
+    assert_eq!(ended.code, Some(1), "{ended}\n{}", fleet.logs());
+    ended.is_silent_about("Completed successfully");
+    // What was asked for twice is as good as done.
+    fleet.kontiki(&["runs", "cancel", &run]).expect(0);
 }

@@ -91,10 +91,21 @@ fn nodes_are_selected_as_on_this_machine() {
 #[test]
 fn what_only_looks_is_done_on_this_machine() {
     let fleet = Fleet::start(Project::small(), 1, 1);
-    fleet.kontiki(&["build", "--context", "nowhere"]).expect(0);
+    fleet.kontiki(&["build"]).expect(0);
     fleet.kontiki(&["compile", "-s", "second"]).expect(0).says("from \"").says("\"first\"");
     fleet.kontiki(&["show", "-s", "second"]).expect(0).says("Previewing node 'second':").says("|  2 |");
+    // A flag goes before the variable that names the cluster.
+    fleet.kontiki(&["build", "--context", "local"]).expect(0);
+    fleet.kontiki(&["build", "--context", "nowhere"]).expect(2).says("there is no context 'nowhere'");
+    fleet.kontiki(&["retry", "--full-refresh"]).expect(2).says("--full-refresh on a cluster: not supported yet");
     assert_eq!(fleet.json(&["runs", "list"]).as_array().unwrap().len(), 1, "the cluster has no part in it");
+}
+
+#[test]
+fn a_flag_for_a_cluster_is_refused_without_one() {
+    let ended = Project::small().kontiki(&["build", "--worker-label", "a=b"]);
+    ended.expect(2).says("error[K3005]").says("--worker-label is for a run on a cluster");
+    Project::small().kontiki(&["build", "--worker-label", "a=b,c=d"]).expect(2).says("give the flag once for each");
 }
 
 #[test]
