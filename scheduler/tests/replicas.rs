@@ -17,6 +17,7 @@ use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
 use scheduler::replica::{self, Config, Consistency, Durability, Error, Handle, Role, Status};
 use scheduler::state::{Command, Event, Reply};
+use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
 /// No test waits longer for anything.
@@ -496,7 +497,7 @@ fn files_reach_every_replica_through_log_and_snapshot() {
     cluster.nodes[late].kill();
     let leader = cluster.leader();
     let content: Vec<u8> = (0..600_000_u32).map(|byte| (byte % 251) as u8).collect();
-    let digest = ContentDigest([7; 32]);
+    let digest = ContentDigest(Sha256::digest(&content).into());
     for (piece, bytes) in content.chunks(200_000).enumerate() {
         let offset = piece as u64 * 200_000;
         let command = Command::PutBlob { digest, size: content.len() as u64, offset, bytes: bytes.to_vec() };

@@ -93,6 +93,12 @@ impl Aside {
         self.file.write_all(bytes)
     }
 
+    /// The state in what was written so far.
+    pub fn state(&self) -> std::io::Result<State> {
+        let bytes = whole(&self.file)?;
+        decode_snapshot(&bytes).map(|(_, state)| state).map_err(|damage| invalid(&damage.to_string()))
+    }
+
     pub fn finish(mut self, blobs: Vec<(String, u64)>) -> std::io::Result<Content> {
         self.file.sync_all()?;
         let file = self.file.try_clone()?;
@@ -126,12 +132,15 @@ impl Content {
     }
 
     pub(crate) fn bytes(&self) -> std::io::Result<Vec<u8>> {
-        let mut file = &self.file;
-        file.rewind()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
+        whole(&self.file)
     }
+}
+
+fn whole(mut file: &File) -> std::io::Result<Vec<u8>> {
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn invalid(reason: &str) -> std::io::Error {

@@ -1,16 +1,19 @@
 //! Puts a snapshot that arrives in pieces, and the blobs behind it, into files.
 //!
-//! Invariant: what is installed is whole and synced.
+//! Invariant: what is installed is whole and synced, and a blob that the state calls complete has the digest that names it.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
 use std::path::Path;
 
 use bytes::{Buf, Bytes};
+use common::ContentDigest;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::codec::SnapshotHeader;
 use crate::raft::machine::{Aside, Blobs, Content};
+use crate::state::State;
 
 /// Blocks until all has arrived. `pieces` may be cut anywhere.
 pub(crate) fn receive(
@@ -23,7 +26,8 @@ pub(crate) fn receive(
     pieces.take(header.length, |bytes| aside.write(bytes))?;
     let blobs = Blobs::new(directory);
     for (digest, size) in &header.blobs {
-        receive_blob(&blobs, digest, *size, &mut pieces)?;
+        let is_partial = || aside.state().map(|state| is_partial(&state, digest, *size));
+        receive_blob(&blobs, digest, *size, &mut pieces, is_partial)?;
     }
     if !header.blobs.is_empty() {
         File::open(blobs.directory())?.sync_all()?;
@@ -31,7 +35,20 @@ pub(crate) fn receive(
     aside.finish(header.blobs)
 }
 
-fn receive_blob(blobs: &Blobs, digest: &str, size: u64, pieces: &mut Pieces) -> std::io::Result<()> {
+/// Whether the state waits for the rest of the blob.
+fn is_partial(state: &State, digest: &str, size: u64) -> bool {
+    let blob = state.projects().blobs().find(|(named, _)| named.to_string() == digest);
+    blob.is_some_and(|(_, blob)| !blob.is_complete() && blob.received == size)
+}
+
+/// `is_partial` is asked only of what does not have its digest: reading the state takes time.
+fn receive_blob(
+    blobs: &Blobs,
+    digest: &str,
+    size: u64,
+    pieces: &mut Pieces,
+    is_partial: impl FnOnce() -> std::io::Result<bool>,
+) -> std::io::Result<()> {
     let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_digest {
         return Err(invalid("it names a blob that has no digest for a name"));
@@ -40,7 +57,16 @@ fn receive_blob(blobs: &Blobs, digest: &str, size: u64, pieces: &mut Pieces) -> 
     let path = blobs.path(digest);
     let aside = path.with_extension("received");
     let mut file = File::create(&aside)?;
-    pieces.take(size, |bytes| file.write_all(bytes))?;
+    let mut hasher = Sha256::new();
+    pieces.take(size, |bytes| {
+        hasher.update(bytes);
+        file.write_all(bytes)
+    })?;
+    let found = ContentDigest(hasher.finalize().into());
+    if found.to_string() != digest && !is_partial()? {
+        std::fs::remove_file(&aside)?;
+        return Err(invalid(&format!("the blob {digest} arrived as {found}")));
+    }
     file.sync_all()?;
     std::fs::rename(&aside, &path)
 }
@@ -68,4 +94,57 @@ impl Pieces {
 
 fn invalid(reason: &str) -> Error {
     Error::new(ErrorKind::InvalidData, format!("the snapshot that was sent cannot be used: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use common::Timestamp;
+
+    use super::*;
+    use crate::raft::machine::{encode_meta, encode_snapshot};
+    use crate::raft::{SnapshotMeta, Vote};
+    use crate::state::Command;
+
+    /// Sends a state that holds `held` of a blob, whole where it has as many bytes as `content`, and `sent` for its bytes.
+    fn receive_as(directory: &Path, content: &[u8], held: usize, sent: &'static [u8]) -> std::io::Result<Content> {
+        let digest = ContentDigest(Sha256::digest(content).into());
+        let mut state = State::default();
+        let put = Command::PutBlob { digest, size: content.len() as u64, offset: 0, bytes: content[..held].to_vec() };
+        state.apply(1, Timestamp(1), put);
+        let meta = SnapshotMeta::default();
+        let snapshot = encode_snapshot(&meta, &state);
+        let header = SnapshotHeader {
+            vote: Vote::new(1, 1),
+            meta: encode_meta(&meta),
+            length: snapshot.len() as u64,
+            blobs: vec![(digest.to_string(), held as u64)],
+        };
+        let (sender, pieces) = mpsc::channel(2);
+        sender.try_send(snapshot.into()).unwrap();
+        sender.try_send(Bytes::from_static(sent)).unwrap();
+        receive(directory, header, pieces)
+    }
+
+    #[test]
+    fn a_blob_that_arrives_as_another_is_refused_and_what_is_held_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = b"select 1";
+        assert_eq!(receive_as(folder.path(), content, 8, content).unwrap().blobs[0].1, 8);
+        let refused = receive_as(folder.path(), content, 8, b"select 2").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidData);
+        let digest = ContentDigest(Sha256::digest(content).into()).to_string();
+        assert!(refused.to_string().contains(&format!("the blob {digest} arrived as ")), "{refused}");
+        let files = std::fs::read_dir(folder.path().join("blobs")).unwrap();
+        let files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(files, [digest.as_str()]);
+        assert_eq!(std::fs::read(Blobs::new(folder.path()).path(&digest)).unwrap(), content);
+    }
+
+    #[test]
+    fn a_blob_of_which_only_the_beginning_has_arrived_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        receive_as(folder.path(), b"select 1", 6, b"select").unwrap();
+    }
 }

@@ -6,6 +6,7 @@
 //!
 //! Invariants: every file of a bundle is held whole; a bundle is held as long as a project deployed it lately or a run that is
 //! remembered was made from it; blobs that no bundle names are loose, and are collected after a while.
+//! Projects are never forgotten.
 
 mod blob;
 mod bundle;
@@ -17,7 +18,7 @@ use common::{ContentDigest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use blob::Blob;
-pub use bundle::{Bundle, digest};
+pub use bundle::{Bundle, FILES_MAX, digest};
 
 use super::reply::Rejection;
 
@@ -64,10 +65,6 @@ impl Projects {
         self.bundles.get(digest)
     }
 
-    pub fn bundles(&self) -> impl Iterator<Item = (&ContentDigest, &Bundle)> {
-        self.bundles.iter()
-    }
-
     pub fn blob(&self, digest: &ContentDigest) -> Option<&Blob> {
         self.blobs.get(digest)
     }
@@ -89,23 +86,38 @@ impl Projects {
         piece: (u64, u64),
         at: Timestamp,
     ) -> Result<u64, Rejection> {
-        let known = self.blobs.get(&digest);
-        if known.is_none() && self.stored.saturating_add(size) > STORED_BYTES_MAX {
-            return Err(Rejection::StorageFull { max: STORED_BYTES_MAX });
-        }
-        let blob = known.cloned().unwrap_or(Blob { size, received: 0, touched_at: at, bundles: 0 });
-        let is_new = known.is_none();
-        let next = blob.clone().with_piece(size, piece, at)?;
+        let next = self.with_piece(&digest, size, piece, at)?;
         let received = next.received;
-        if is_new {
+        let known = self.blobs.get(&digest).map(|blob| blob.touched_at);
+        if known.is_none() {
             self.stored += size;
         }
         if next.bundles == 0 {
-            self.loose.remove(&(blob.touched_at, digest));
+            self.loose.remove(&(known.unwrap_or(at), digest));
             self.loose.insert((at, digest));
         }
         self.blobs.insert(digest, next);
         Ok(received)
+    }
+
+    /// Whether a piece of a blob, its offset and length, would be taken.
+    pub fn takes(&self, digest: &ContentDigest, size: u64, piece: (u64, u64)) -> bool {
+        self.with_piece(digest, size, piece, Timestamp::default()).is_ok()
+    }
+
+    fn with_piece(
+        &self,
+        digest: &ContentDigest,
+        size: u64,
+        piece: (u64, u64),
+        at: Timestamp,
+    ) -> Result<Blob, Rejection> {
+        let known = self.blobs.get(digest).cloned();
+        if known.is_none() && self.stored.saturating_add(size) > STORED_BYTES_MAX {
+            return Err(Rejection::StorageFull { max: STORED_BYTES_MAX });
+        }
+        let blob = known.unwrap_or(Blob { size, received: 0, touched_at: at, bundles: 0 });
+        blob.with_piece(size, piece, at)
     }
 
     /// Makes the bundle the project's latest; false where it was that already.
