@@ -4,20 +4,24 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::{Buf, BufMut};
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
 use common::{Timestamp, WorkerId};
 use proto::v1;
+use proto::v1::cluster_service_client::ClusterServiceClient;
 use proto::v1::project_service_client::ProjectServiceClient;
 use proto::v1::run_service_client::RunServiceClient;
 use proto::v1::watch_run_response::Event;
+use proto::v1::worker_service_client::WorkerServiceClient;
 use scheduler::replica::{self, Consistency, Handle, Session};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::Code;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
@@ -524,6 +528,144 @@ async fn a_duckdb_file_goes_to_one_worker() {
     assert!(refused.message().contains("2 workers could get tasks"), "{refused}");
     duckdb.worker_labels.insert("disk".to_owned(), "w".to_owned());
     assert_eq!(cluster.submit(&duckdb).await.tasks, 3);
+}
+
+#[tokio::test]
+async fn operators_limit_pools() {
+    let cluster = Cluster::start().await;
+    let mut client = ClusterServiceClient::new(cluster.channel.clone());
+    let set = |pool: &str, places| v1::SetPoolRequest { pool: pool.to_owned(), places };
+    client.set_pool(set("tag:heavy", Some(2))).await.unwrap();
+    client.set_pool(set("target:shop.prod", Some(0))).await.unwrap();
+    let listed = client.list_pools(v1::ListPoolsRequest {}).await.unwrap().into_inner().pools;
+    let pool = |pool: &str, places| v1::Pool { pool: pool.to_owned(), places, running: 0 };
+    assert_eq!(listed, [pool("tag:heavy", 2), pool("target:shop.prod", 0)]);
+
+    // Without places nothing starts; given back, the run goes on.
+    cluster.deploy(&CHAIN).await;
+    tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    cluster.workers(1).await;
+    let run = cluster.submit(&request("r")).await.run_id;
+    assert_eq!(cluster.run(&run).await.run.unwrap().counts.unwrap().running, 0);
+    client.set_pool(set("target:shop.prod", None)).await.unwrap();
+    let last = cluster.watch(&run, 0).await.pop().unwrap().event;
+    assert!(matches!(last, Some(Event::Finished(finished)) if finished.state() == v1::RunState::Success));
+
+    let refused = client.set_pool(set("", Some(1))).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "NAME_TOO_LONG"));
+}
+
+#[tokio::test]
+async fn the_leader_says_when_it_heard_a_worker_and_refuses_one_that_says_too_much() {
+    let cluster = Cluster::start().await;
+    let mut client = WorkerServiceClient::new(cluster.channel.clone());
+    tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    cluster.workers(1).await;
+    let listed = client.list_workers(v1::ListWorkersRequest {}).await.unwrap().into_inner().workers;
+    assert_eq!(listed.len(), 1);
+    assert!(listed[0].heard_at.is_some());
+    let asked = v1::GetWorkerRequest { worker_id: "w".to_owned() };
+    let worker = client.get_worker(asked).await.unwrap().into_inner().worker.unwrap();
+    assert_eq!(worker.heard_at, listed[0].heard_at);
+
+    let labels = (0..65).map(|label| (label.to_string(), String::new())).collect();
+    let hello = v1::session_request::Hello { worker_id: "v".to_owned(), slots: 1, labels, ..Default::default() };
+    let hello = v1::SessionRequest { message: Some(v1::session_request::Message::Hello(hello)) };
+    let refused = client.session(futures::stream::iter([hello])).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "TOO_MANY_LABELS"));
+}
+
+#[tokio::test]
+async fn a_run_finishes_while_a_thousand_connections_are_idle() {
+    let cluster = Cluster::start().await;
+    cluster.deploy(&CHAIN).await;
+    let mut idle = Vec::new();
+    for _ in 0..1_000 {
+        idle.push(Channel::from_shared(format!("http://{}", cluster.address)).unwrap().connect().await.unwrap());
+    }
+    tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    let run = cluster.submit(&request("r")).await.run_id;
+    let last = cluster.watch(&run, 0).await.pop().unwrap().event;
+    assert!(matches!(last, Some(Event::Finished(finished)) if finished.state() == v1::RunState::Success));
+    // Each of them is still good.
+    for channel in idle {
+        let asked = v1::GetRunRequest { run_id: run.clone(), stale: true, ..Default::default() };
+        RunServiceClient::new(channel).get_run(asked).await.unwrap();
+    }
+}
+
+/// Messages as bytes, whatever they are.
+#[derive(Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = &'static [u8];
+    type Decode = ();
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = &'static [u8];
+    type Error = tonic::Status;
+
+    fn encode(&mut self, bytes: &'static [u8], into: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
+        into.put_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = ();
+    type Error = tonic::Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<()>, tonic::Status> {
+        from.advance(from.remaining());
+        Ok(Some(()))
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message_get_a_status() {
+    let cluster = Cluster::start().await;
+    // A field that ends too early, a number of no wire type, a length beyond everything, and text that is not UTF-8.
+    let malformed: [&[u8]; 4] =
+        [b"\x0a\x7f", b"\x0f", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x0a\x02\xff\xfe"];
+    let calls = [
+        "RunService/SubmitRun",
+        "RunService/WatchRun",
+        "ProjectService/DeployProject",
+        "ProjectService/UploadBlobs",
+        "WorkerService/Session",
+        "WorkerService/DrainWorker",
+        "ClusterService/SetPool",
+        "RaftService/Vote",
+        "RaftService/AppendEntries",
+        "RaftService/InstallSnapshot",
+    ];
+    for call in calls {
+        for bytes in malformed {
+            let mut client = tonic::client::Grpc::new(cluster.channel.clone());
+            client.ready().await.unwrap();
+            let path = format!("/kontiki.v1.{call}").parse().unwrap();
+            let request = tonic::Request::new(futures::stream::iter([bytes]));
+            let answered = async {
+                let mut answers = client.streaming(request, path, Raw).await?.into_inner();
+                answers.message().await
+            };
+            let refused = tokio::time::timeout(PATIENCE, answered).await.unwrap();
+            assert!(refused.is_err(), "{call} took {bytes:?}");
+        }
+    }
+    assert_eq!(cluster.runs().list_runs(v1::ListRunsRequest::default()).await.unwrap().into_inner().runs, []);
 }
 
 #[tokio::test]

@@ -182,6 +182,19 @@ pub enum Cluster {
     Transfer { id: Option<u64> },
     /// Save a Raft snapshot of the leader's state
     Snapshot { file: PathBuf },
+    /// Limit how many tasks run at once that share a pool
+    #[command(subcommand)]
+    Pools(Pools),
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Pools {
+    /// List the pools that have a limit of the cluster's
+    List(Shown),
+    /// Let at most so many tasks of a pool, such as `tag:heavy`, run at once; with 0 nothing new starts
+    Set { pool: String, places: u32 },
+    /// Take the limit back
+    Unset { pool: String },
 }
 
 /// What a run on a cluster may be told besides dbt's flags.

@@ -9,6 +9,7 @@ mod context;
 mod deploy;
 mod dev;
 pub mod follow;
+mod pools;
 mod process;
 mod projects;
 mod replica;

@@ -15,6 +15,7 @@ use tonic::Status;
 
 use super::args;
 use super::connect::Connected;
+use super::pools::pools;
 use super::show::{Column, Listing, Row, column, show, wide};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -64,6 +65,7 @@ pub fn cluster(call: &Call, verb: &args::Cluster) -> Result<Exit, Refused> {
                 .ask(|channel| async move { ClusterServiceClient::new(channel).transfer_leadership(request).await })?;
             done(format!("replica {} leads", answer.leader_id))
         }
+        args::Cluster::Pools(verb) => pools(&cluster, verb),
         args::Cluster::Snapshot { file } => {
             let bytes = snapshot(&cluster, file)?;
             done(format!("{bytes} bytes saved in {}", file.display()))

@@ -1,4 +1,4 @@
-//! `kontiki.v1.ClusterService`: the Raft group, for operators.
+//! `kontiki.v1.ClusterService`: the Raft group and the limits of pools, for operators.
 
 use futures::stream::BoxStream;
 use proto::v1;
@@ -6,8 +6,9 @@ use proto::v1::cluster_service_server::ClusterService;
 use proto::v1::replica::Role as WireRole;
 use tonic::{Request, Response, Status};
 
-use super::refusal;
-use crate::replica::{Handle, Member, Role};
+use super::{commit, refusal, trace};
+use crate::replica::{Consistency, Handle, Member, Role};
+use crate::state::{Command, State};
 
 pub struct Service {
     handle: Handle,
@@ -73,6 +74,24 @@ impl ClusterService for Service {
 
     async fn save_snapshot(&self, _: Request<v1::SaveSnapshotRequest>) -> Answer<Self::SaveSnapshotStream> {
         Err(Status::unimplemented("Raft snapshots cannot be saved over the network yet"))
+    }
+
+    async fn set_pool(&self, request: Request<v1::SetPoolRequest>) -> Answer<v1::SetPoolResponse> {
+        let (metadata, _, v1::SetPoolRequest { pool, places }) = request.into_parts();
+        let command = Command::SetPool { pool, places };
+        commit::repeatable(&self.handle, trace::proposal(&metadata, command)).await?;
+        Ok(Response::new(v1::SetPoolResponse {}))
+    }
+
+    async fn list_pools(&self, _: Request<v1::ListPoolsRequest>) -> Answer<v1::ListPoolsResponse> {
+        let view = |state: &State, (pool, places): (&str, u32)| v1::Pool {
+            pool: pool.to_owned(),
+            places,
+            running: state.in_pool(pool),
+        };
+        let list = |state: &State| state.pools().map(|pool| view(state, pool)).collect();
+        let pools = self.handle.read(Consistency::Linearizable, list).await;
+        Ok(Response::new(v1::ListPoolsResponse { pools: pools.map_err(|error| refusal::failed(&error))? }))
     }
 }
 

@@ -10,8 +10,9 @@ use proto::v1::worker_service_server::WorkerService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{refusal, session, trace};
+use crate::leader::Liveness;
 use crate::replica::{Consistency, Handle};
-use crate::state::{Command, Reply, Run, State};
+use crate::state::{Command, Reply, Run, State, Worker};
 
 pub struct Service {
     handle: Handle,
@@ -50,13 +51,18 @@ impl WorkerService for Service {
     }
 
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
-        let workers = self.read(|state| state.workers().map(|(id, worker)| view(id, worker)).collect()).await?;
+        let views = |state: &State, live: Option<&Liveness>| state.workers().map(|found| view(found, live)).collect();
+        let workers = self.handle.read_live(views).await.map_err(|error| refusal::failed(&error))?;
         Ok(Response::new(v1::ListWorkersResponse { workers }))
     }
 
     async fn get_worker(&self, request: Request<v1::GetWorkerRequest>) -> Answer<v1::GetWorkerResponse> {
         let id = WorkerId(request.into_inner().worker_id.into());
-        let found = self.read(|state| Some((view(&id, state.worker(&id)?), state.assignments(&id)))).await?;
+        let found = self.handle.read_live(|state, live| {
+            let worker = state.worker(&id)?;
+            Some((view((&id, worker), live), state.assignments(&id)))
+        });
+        let found = found.await.map_err(|error| refusal::failed(&error))?;
         let (worker, running) = found.ok_or_else(|| refusal::not_found(format!("worker {id} is not registered")))?;
         let running = running.iter().map(proto::task::assignment).collect();
         Ok(Response::new(v1::GetWorkerResponse { worker: Some(worker), running }))
@@ -87,7 +93,7 @@ fn describe(run: &Run) -> Option<Described> {
     })
 }
 
-fn view(id: &WorkerId, worker: &crate::state::Worker) -> v1::Worker {
+fn view((id, worker): (&WorkerId, &Worker), live: Option<&Liveness>) -> v1::Worker {
     v1::Worker {
         worker_id: id.to_string(),
         host: worker.description.host.clone(),
@@ -97,6 +103,6 @@ fn view(id: &WorkerId, worker: &crate::state::Worker) -> v1::Worker {
         draining: worker.draining,
         labels: worker.description.labels.clone().into_iter().collect(),
         registered_at: Some(timestamp(worker.registered_at)),
-        heard_at: None,
+        heard_at: live.and_then(|live| live.last(id)).map(timestamp),
     }
 }

@@ -146,6 +146,11 @@ impl Leader {
         &self.state
     }
 
+    /// When each worker was last heard, and from when on it has a lease.
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
     /// Gives the state up and says what became of everything else.
     pub fn resign(self) -> Resigned {
         let ticket = |origin: Origin| match origin {

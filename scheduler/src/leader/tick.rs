@@ -38,6 +38,11 @@ impl Liveness {
         *last = at.max(*last);
     }
 
+    /// None of a worker that this leader has not heard yet.
+    pub fn last(&self, worker: &WorkerId) -> Option<Timestamp> {
+        self.heard.get(worker).copied()
+    }
+
     pub fn forget(&mut self, worker: &WorkerId) {
         self.heard.remove(worker);
     }

@@ -14,7 +14,7 @@ use super::core::Answer;
 use super::forward::{Attempts, Decider};
 use super::shell::Shell;
 use super::{Config, Error, Member, Session, Status, forward, membership, status, watch};
-use crate::leader::Proposal;
+use crate::leader::{Liveness, Proposal};
 use crate::state::{Recorded, Reply, State};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +79,32 @@ impl Handle {
     pub async fn read<T>(&self, consistency: Consistency, question: impl FnOnce(&State) -> T) -> Result<T, Error> {
         self.shell.raft()?;
         if consistency == Consistency::Linearizable {
-            let mut attempts = Attempts::new(&self.shell);
-            let index = loop {
-                let outcome = match attempts.decider() {
-                    Ok(Decider::Here) => self.read_index_here().await,
-                    Ok(Decider::Other(leader)) => forward::read_index(&self.shell, &leader).await,
-                    Err(error) => Err(error),
-                };
-                if let Some(decided) = attempts.settle(outcome).await? {
-                    break decided;
-                }
-            };
-            self.applied(index).await?;
+            self.catch_up().await?;
         }
         Ok(self.shell.core.read(question))
+    }
+
+    /// As a linearizable [`Handle::read`], and where this replica leads with when it last heard its workers, which is in no log.
+    pub async fn read_live<T>(&self, question: impl FnOnce(&State, Option<&Liveness>) -> T) -> Result<T, Error> {
+        self.catch_up().await?;
+        Ok(self.shell.core.read_live(question))
+    }
+
+    /// Waits until this replica has applied everything that was acknowledged before.
+    async fn catch_up(&self) -> Result<(), Error> {
+        self.shell.raft()?;
+        let mut attempts = Attempts::new(&self.shell);
+        let index = loop {
+            let outcome = match attempts.decider() {
+                Ok(Decider::Here) => self.read_index_here().await,
+                Ok(Decider::Other(leader)) => forward::read_index(&self.shell, &leader).await,
+                Err(error) => Err(error),
+            };
+            if let Some(decided) = attempts.settle(outcome).await? {
+                break decided;
+            }
+        };
+        self.applied(index).await
     }
 
     /// What must be applied to see everything that was acknowledged so far. Only the leader knows.

@@ -1,8 +1,10 @@
 //! What happens under the core's lock: entries are applied, and what follows from them is delivered.
 
+use std::time::Duration;
+
 use common::{Timestamp, telemetry};
 
-use super::{Inner, Mode};
+use super::{Inner, Mode, TICK_MIN_MS};
 use crate::entry::LogEntry;
 use crate::leader::{Output, Resigned, Update};
 use crate::raft::LogId;
@@ -30,8 +32,8 @@ impl Inner {
                 applied.events
             }
             Mode::Leading(leader, _) => {
-                let at = entry.at;
                 leader.commit(log_id.index, entry);
+                let at = leader.state().at();
                 let output = leader.output();
                 let events = self.deliver(output, log_id.index);
                 self.trace(at, &events);
@@ -62,6 +64,17 @@ impl Inner {
         }
         self.in_flight.pop_front();
         has_pending
+    }
+
+    /// Looks at the clock when a retry or a timeout is due, where the entry made that sooner; true if it did.
+    pub(super) fn hasten(&mut self, now: impl FnOnce() -> Timestamp) -> bool {
+        let Mode::Leading(leader, _) = &self.mode else { return false };
+        let due_at = leader.state().next_retry().into_iter().chain(leader.state().next_timeout()).min();
+        let Some(due_at) = due_at.filter(|due_at| *due_at < self.next_tick) else { return false };
+        let due_at = due_at.max(now().plus(Duration::from_millis(TICK_MIN_MS)));
+        let is_sooner = due_at < self.next_tick;
+        self.next_tick = due_at.min(self.next_tick);
+        is_sooner
     }
 
     pub(super) fn deliver(&mut self, output: Output, index: u64) -> Vec<Event> {

@@ -31,7 +31,7 @@ use super::clock::Clock;
 use super::digests::{Digests, Divergence};
 use super::session::Outbox;
 use crate::entry::{LogEntry, Proposer};
-use crate::leader::{Leader, Policy, Proposal, SessionId, Ticket};
+use crate::leader::{Leader, Liveness, Policy, Proposal, SessionId, Ticket};
 use crate::raft::machine::{self, Blobs};
 use crate::raft::network::{Checkpoint, Compare};
 use crate::raft::{Data, LeaderId, LogId};
@@ -158,6 +158,15 @@ impl Core {
 
     pub fn read<T>(&self, question: impl FnOnce(&State) -> T) -> T {
         question(self.lock().state())
+    }
+
+    /// Asks the state and, where this replica leads, when it last heard its workers.
+    pub fn read_live<T>(&self, question: impl FnOnce(&State, Option<&Liveness>) -> T) -> T {
+        let inner = self.lock();
+        match &inner.mode {
+            Mode::Following(state) => question(state, None),
+            Mode::Leading(leader, _) => question(leader.state(), Some(leader.liveness())),
+        }
     }
 
     /// The last entry applied, and the hash of the state after it.
@@ -379,13 +388,17 @@ impl Core {
         enough
     }
 
-    /// Writes a piece of a blob that the state is about to take. Before the state says that the blob is there, it is.
+    /// Writes a piece of a blob that the state is about to take, and no other. Before the state says that the blob is there, it is.
     fn keep_piece(&self, state: &State, command: &Command) -> std::io::Result<()> {
         let Command::PutBlob { digest, size, offset, bytes } = command else { return Ok(()) };
-        let received = state.projects().blob(digest).map_or(0, |blob| blob.received);
-        let end = offset.saturating_add(bytes.len() as u64);
-        let goes_on = *offset <= received && (end > received || *size == 0) && end <= *size;
-        if goes_on { self.blobs.write(&digest.to_string(), *offset, bytes) } else { Ok(()) }
+        let (projects, length) = (state.projects(), bytes.len() as u64);
+        let received = projects.blob(digest).map_or(0, |blob| blob.received);
+        let is_new = offset.saturating_add(length) > received || *size == 0;
+        if is_new && projects.takes(digest, *size, (*offset, length)) {
+            self.blobs.write(&digest.to_string(), *offset, bytes)
+        } else {
+            Ok(())
+        }
     }
 
     fn forget_blobs(&self, events: &[Event]) -> std::io::Result<()> {
@@ -416,6 +429,7 @@ impl machine::Core for Core {
                 let events = inner.apply(log_id, entry);
                 self.forget_blobs(&events)?;
                 more = inner.settle(log_id);
+                more |= inner.hasten(|| self.clock.now());
                 let checkpoint = Checkpoint { index: log_id.index, digest: inner.state().digest() };
                 inner.digests.applied(checkpoint)
             }

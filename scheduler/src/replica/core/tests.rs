@@ -1,7 +1,11 @@
 //! The core by itself: entries are applied to it, and what leaves it is looked at.
 
+use common::run::{PlannedTask, RunOptions, RunPlan, Verb};
+use common::{ContentDigest, NodeId, RequestId};
+
 use super::*;
 use crate::raft::machine::Core as _;
+use crate::state::Submission;
 
 const ENTRY: LeaderId = LeaderId { term: 1, node_id: 1 };
 
@@ -63,6 +67,50 @@ fn leads_once_everything_of_earlier_terms_is_applied() {
     assert!(matches!(answered.blocking_recv(), Ok(Err(Error::NotLeader { .. }))), "it never left");
     assert_eq!(messages.blocking_recv(), None);
     assert!(core.receive(session, WorkerMessage::Heartbeat).is_err());
+}
+
+#[test]
+fn looks_at_the_clock_when_the_first_timeout_is_due() {
+    let core = core();
+    core.identify(ProposerId { replica: 1, incarnation: 1 });
+    core.set_elected(Some(ENTRY));
+    core.apply(LogId::new(ENTRY, 1), None).expect("blank");
+    core.lock().next_tick = Timestamp(i64::MAX);
+    let at = core.clock.now();
+    let request = RequestId("a".into());
+    let timeout = Duration::from_secs(3_600);
+    let task = PlannedTask::new(NodeId::new("model.shop.a"), Vec::new());
+    let plan = RunPlan { timeout: Some(timeout), ..RunPlan::new(RunId(uuid::Uuid::nil()), request, vec![task]) };
+    let options = RunOptions {
+        verb: Verb::Build,
+        full_refresh: false,
+        fail_fast: false,
+        store_failures: false,
+        empty: false,
+        vars: Default::default(),
+    };
+    let command = Command::SubmitRun(Box::new(Submission::new(plan, options, "m1")));
+    let submit = LogEntry { at, proposer: None, traceparent: None, command };
+    core.apply(LogId::new(ENTRY, 2), Some(&Data(submit.to_bytes().into()))).expect("it is whole");
+    assert_eq!(core.lock().next_tick, at.plus(timeout));
+}
+
+#[test]
+fn no_piece_is_written_that_the_state_does_not_take() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let policy = Policy { lease: Duration::from_secs(1), lose_on_disconnect: false, runs_kept: 1 };
+    let core = Core::new(policy, Blobs::new(folder.path()));
+    let digest = |number| ContentDigest([number; 32]);
+    let pieces = [(1, 3, 0, "abc"), (1, 6, 3, "def"), (2, u64::MAX, 0, "abc"), (3, 6, 3, "def")];
+    for ((number, size, offset, bytes), index) in pieces.into_iter().zip(1..) {
+        let command = Command::PutBlob { digest: digest(number), size, offset, bytes: bytes.into() };
+        let put = LogEntry { at: Timestamp(1), proposer: None, traceparent: None, command };
+        core.apply(LogId::new(ENTRY, index), Some(&Data(put.to_bytes().into()))).expect("it is whole");
+    }
+    let files = std::fs::read_dir(folder.path().join("blobs")).expect("one was taken");
+    assert_eq!(files.count(), 1);
+    let held = std::fs::read(core.blobs().path(&digest(1).to_string())).expect("it was taken");
+    assert_eq!(held, b"abc");
 }
 
 #[test]
