@@ -1,4 +1,4 @@
-//! A project's files, packed and named by their content.
+//! A project's files, named by their content.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::bundle::BundleFile;
-use common::run::{Deployed, RunTarget};
+use common::run::Deployed;
 use common::session::WorkerDescription;
-use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds, TaskState};
 use common::{ContentDigest, Epoch, NodeId, Timestamp};
 use scheduler::leader::{Leader, Policy, SessionId, Ticket};
@@ -217,15 +216,7 @@ fn files_are_collected_when_no_bundle_names_them_and_bundles_go_when_nobody_need
     machine.apply(deploy(vec![file("a.sql", 0)]));
     // A run holds the first bundle.
     let bundle = digest(&[file("a.sql", 0)]);
-    let target = RunTarget {
-        profile: "shop".to_owned(),
-        name: "dev".to_owned(),
-        adapter_type: AdapterType::Duckdb,
-        database: "shop".to_owned(),
-        schema: "main".to_owned(),
-        threads: 1,
-    };
-    let deployed = Some(Deployed { project: "shop".to_owned(), bundle, target });
+    let deployed = Some(Deployed { project: "shop".to_owned(), bundle, target: target() });
     let submission =
         |run| Submission { deployed: deployed.clone(), ..Submission::new(plan(run, &[]), options(), "m1") };
     machine.apply(Command::SubmitRun(Box::new(submission(1))));

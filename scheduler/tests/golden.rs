@@ -105,7 +105,9 @@ fn states_have_golden_bytes() {
         machine.apply(command);
     }
     assert_eq!(machine.state.runs().count(), 1);
-    machine.submit(plan(4, &[("a", &[]), ("b", &[0])]));
+    let mut plan = plan(4, &[("a", &[]), ("b", &[0])]);
+    plan.pools.insert("heavy".to_owned(), u32::MAX);
+    machine.submit(plan);
     let bytes = machine.state.to_bytes();
     check("state.v2.txt", &format!("{}\n", hex(&bytes)));
     let restored = State::from_bytes(&bytes).unwrap();

@@ -8,9 +8,8 @@ mod support;
 use std::time::Duration;
 
 use common::bundle::BundleFile;
-use common::run::{Deployed, PlannedTask, RunPlan, RunTarget};
+use common::run::{Deployed, PlannedTask, RunPlan};
 use common::session::WorkerDescription;
-use common::target::AdapterType;
 use common::task::{Assignment, FailureKind, TaskReport};
 use common::{Attempt, ContentDigest, Epoch, Timestamp};
 use proptest::collection::vec;
@@ -118,16 +117,8 @@ fn set_pool(places: Option<u32>) -> Command {
 
 /// A run of a folder, or of a bundle that may be deployed.
 fn submit_from(plan: RunPlan, deployed: bool) -> Command {
-    let target = RunTarget {
-        profile: "shop".to_owned(),
-        name: "dev".to_owned(),
-        adapter_type: AdapterType::Duckdb,
-        database: "shop".to_owned(),
-        schema: "main".to_owned(),
-        threads: 1,
-    };
     let bundle = ContentDigest([(plan.tasks.len() % 4) as u8; 32]);
-    let deployed = deployed.then(|| Deployed { project: "shop".to_owned(), bundle, target });
+    let deployed = deployed.then(|| Deployed { project: "shop".to_owned(), bundle, target: target() });
     Command::SubmitRun(Box::new(Submission { deployed, ..Submission::new(plan, options(), "m1") }))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::run::RunPlan;
+use common::session::WorkerDescription;
 use common::task::{Assignment, FailureKind, NodeStatus, TaskState};
 use common::{Attempt, Epoch, Timestamp};
 use scheduler::State;
@@ -106,6 +107,27 @@ fn malformed_plans_are_rejected_and_leave_no_trace() {
         let register = register("w", slots, vec![]);
         assert_eq!(rejected(&machine.apply(register)), "a worker needs between 1 and 100000 slots");
     }
+}
+
+#[test]
+fn what_a_worker_and_an_operator_name_is_bounded() {
+    let mut machine = Machine::default();
+    let labels = (0..65).map(|label| (label.to_string(), String::new())).collect();
+    let description = WorkerDescription { labels, ..WorkerDescription::default() };
+    let register = Command::RegisterWorker { worker: worker("w"), slots: 1, running: Vec::new(), description };
+    assert_eq!(rejected(&machine.apply(register)), "a worker may have 64 labels at most");
+    let set = |pool: u32| Command::SetPool { pool: pool.to_string(), places: Some(1) };
+    for pool in 0..1_000 {
+        assert_eq!(machine.state.apply(u64::from(pool) + 2, machine.now, set(pool)).reply, Reply::Done);
+    }
+    assert_eq!(rejected(&machine.apply(set(1_000))), "operators may limit 1000 pools at most");
+    assert_eq!(machine.apply(set(7)).reply, Reply::Done);
+    // A run holds the pools that its tasks name, however many there are.
+    let mut plan = plan(1, &[("a", &[])]);
+    plan.tasks[0].pools = vec!["7".to_owned()];
+    machine.submit(plan);
+    assert_eq!(names(&machine.register("w", 1)), ["a"]);
+    assert_eq!(machine.state.in_pool("7"), 1);
 }
 
 #[test]

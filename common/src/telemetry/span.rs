@@ -131,14 +131,9 @@ pub mod attribute {
     pub const WORKER: &str = "cicd.worker.id";
     pub const ERROR_TYPE: &str = "error.type";
     pub const DB_SYSTEM: &str = "db.system.name";
-    pub const DB_NAMESPACE: &str = "db.namespace";
     pub const DB_OPERATION: &str = "db.operation.name";
     pub const DB_SUMMARY: &str = "db.query.summary";
     pub const DB_STATUS: &str = "db.response.status_code";
-    pub const DB_ROWS: &str = "db.response.returned_rows";
-    pub const RPC_SYSTEM: &str = "rpc.system.name";
-    pub const RPC_METHOD: &str = "rpc.method";
-    pub const RPC_STATUS: &str = "rpc.response.status_code";
     pub const VERB: &str = "kontiki.verb";
     pub const ATTEMPT: &str = "kontiki.attempt";
     pub const EPOCH: &str = "kontiki.epoch";

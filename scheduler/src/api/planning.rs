@@ -39,10 +39,7 @@ impl Known {
             None => deployments.map(|deployment| deployment.bundle).next_back(),
             Some(bundle) => deployments.map(|deployment| deployment.bundle).find(|known| *known == bundle),
         };
-        let is_able = |labels: &BTreeMap<String, String>| {
-            submit.worker_labels.iter().all(|(name, value)| labels.get(name) == Some(value))
-        };
-        let workers = state.workers().filter(|(_, worker)| !worker.draining && is_able(&worker.description.labels));
+        let workers = state.workers().filter(|(_, worker)| !worker.draining && worker.carries(&submit.worker_labels));
         Self {
             bundle,
             durations: durations::of(earlier(state, &submit.project)),

@@ -14,11 +14,9 @@ use tonic::{Request, Response, Status, Streaming};
 use super::uploads::Uploads;
 use super::{commit, download, pages, refusal, trace};
 use crate::replica::{Consistency, Handle};
-use crate::state::projects::{Deployment, Projects, digest};
+use crate::state::projects::{Deployment, FILES_MAX, Projects, digest};
 use crate::state::{Command, Reply, State};
 
-/// Most files of a bundle.
-const FILES_MAX: usize = 20_000;
 /// Most bytes of a bundle.
 const BUNDLE_BYTES_MAX: u64 = 512 << 20;
 

@@ -68,6 +68,8 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::SlotsOutOfRange { .. } => (Code::InvalidArgument, "SLOTS_OUT_OF_RANGE"),
         Rejection::InvalidPath(_) => (Code::InvalidArgument, "INVALID_PATH"),
         Rejection::NameTooLong { .. } => (Code::InvalidArgument, "NAME_TOO_LONG"),
+        Rejection::TooManyLabels { .. } => (Code::InvalidArgument, "TOO_MANY_LABELS"),
+        Rejection::TooManyPools { .. } => (Code::ResourceExhausted, "TOO_MANY_POOLS"),
     };
     Status::with_error_details(
         code,

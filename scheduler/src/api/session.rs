@@ -17,6 +17,7 @@ use tonic::{Status, Streaming};
 
 use super::refusal;
 use crate::replica::{Error, Handle, Session, Uplink};
+use crate::state::worker;
 
 /// A stream that has not greeted by then is closed.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,9 +40,10 @@ pub async fn begin(
         let message = format!("this replica belongs to cluster {}, not {}", status.cluster, greeting.cluster);
         return Err(refusal::failed(&Error::WrongPeer(message)));
     }
-    if !matches!(greeting.message, WorkerMessage::Hello { .. }) {
+    let WorkerMessage::Hello { worker: id, slots, description, .. } = &greeting.message else {
         return Err(Status::invalid_argument("a session begins with a hello"));
-    }
+    };
+    worker::check(id, *slots, description).map_err(|rejection| refusal::rejected(&rejection))?;
     uplink.send(greeting.message).await.map_err(|error| refusal::failed(&error))?;
     let replicas = status.members.into_iter().map(|(member, ..)| member.address).collect();
     let welcome = proto::session::welcome(Welcome { cluster: status.cluster, lease, replicas });

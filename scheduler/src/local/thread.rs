@@ -19,7 +19,7 @@ use crate::trace::Spans;
 
 /// Messages that may wait for the leader.
 const INBOX_MAX: usize = 8_192;
-/// Messages drained into one append.
+/// Inputs drained into one append.
 const BATCH_MAX: usize = 4_096;
 /// Entries after which opening the log saves a snapshot and forgets them: those of a few runs, since every later process would apply
 /// them again.
@@ -33,7 +33,7 @@ pub(super) fn start(config: Config) -> Result<Handle, Error> {
     let now = clock::now();
     let next_index = (log.last_index() + 1).max(now.as_micros().unsigned_abs() / 1_000);
     let spans = if telemetry::is_on() { Spans::resume(&state, now).0 } else { Spans::default() };
-    let leader = Leader::new(state, config.policy(), entry::Proposer { replica: 0, sequence: 0 }, now);
+    let leader = Leader::new(state, config.policy(), entry::Proposer { replica: 0, sequence: next_index }, now);
     let mut shell = Shell {
         log: Box::new(log),
         leader,
@@ -198,7 +198,8 @@ impl Shell {
         if let Update::Event(event) = &update
             && telemetry::is_on()
         {
-            self.spans.observe(self.leader.state(), clock::now(), event).into_iter().for_each(telemetry::record);
+            let state = self.leader.state();
+            self.spans.observe(state, state.at(), event).into_iter().for_each(telemetry::record);
         }
         let is_last = matches!(update, Update::Event(Event::RunFinished { .. }));
         if let Some(subscribers) = self.subscribers.get_mut(&run) {

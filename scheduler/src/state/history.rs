@@ -1,4 +1,6 @@
 //! Between the journal of a run and its events: what `apply` told is recorded, and told again to whoever watches later.
+//!
+//! Beyond `PAST_MAX` earlier endings of a run, events are told without theirs.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -112,7 +114,7 @@ impl Run {
             | Event::BlobsCollected { .. } => return,
         };
         self.journal.push(at, record);
-        if self.is_finished() {
+        if matches!(event, Event::RunFinished { .. }) {
             self.journal.shrink();
         }
     }

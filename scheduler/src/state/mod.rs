@@ -54,6 +54,8 @@ pub const PLAN_TASKS_MAX: usize = 1_000_000;
 /// Most slots that one worker may have.
 pub const WORKER_SLOTS_MAX: u32 = 100_000;
 
+/// Most pools that operators may limit.
+pub const POOLS_MAX: usize = 1_000;
 /// Most labels of a worker.
 pub const LABELS_MAX: usize = 64;
 /// Longest name of a project or pool, revision or label, in bytes.
@@ -123,7 +125,8 @@ impl State {
         self.at
     }
 
-    /// A rolling hash of everything that was ever done: equal on replicas that applied the same entries.
+    /// A rolling hash of every entry's place and time, every step of a task, and how many events each entry had: equal on replicas
+    /// that applied the same entries.
     pub fn digest(&self) -> u64 {
         self.digest.value()
     }

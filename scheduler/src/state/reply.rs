@@ -95,6 +95,10 @@ pub enum Rejection {
     BlobOutOfPlace { received: u64, size: u64 },
     #[error("the cluster holds {max} bytes of projects, which is all it may")]
     StorageFull { max: u64 },
-    #[error("names of projects and pools, revisions and labels have between 1 and {max} bytes")]
+    #[error("names, revisions and labels may have {max} bytes at most, and names of projects and pools not be empty")]
     NameTooLong { max: u32 },
+    #[error("a worker may have {max} labels at most")]
+    TooManyLabels { max: u32 },
+    #[error("operators may limit {max} pools at most")]
+    TooManyPools { max: u32 },
 }

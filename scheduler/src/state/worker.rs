@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::session::WorkerDescription;
-use common::{RunId, Timestamp};
+use common::{RunId, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
+
+use super::{LABELS_MAX, NAME_MAX, Rejection, WORKER_SLOTS_MAX};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worker {
@@ -31,4 +33,21 @@ impl Worker {
     pub fn running(&self) -> usize {
         self.running.len()
     }
+}
+
+/// What a worker may say of itself: `apply` asks, and before a greeting is proposed the session does.
+pub fn check(id: &WorkerId, slots: u32, description: &WorkerDescription) -> Result<(), Rejection> {
+    if slots == 0 || slots > WORKER_SLOTS_MAX {
+        return Err(Rejection::SlotsOutOfRange { max: WORKER_SLOTS_MAX });
+    }
+    let WorkerDescription { host, version, labels } = description;
+    if labels.len() > LABELS_MAX {
+        return Err(Rejection::TooManyLabels { max: LABELS_MAX as u32 });
+    }
+    let labels = labels.iter().flat_map(|(name, value)| [name.as_str(), value]);
+    let mut names = [&*id.0, host, version].into_iter().chain(labels);
+    if names.any(|name| name.len() > NAME_MAX) {
+        return Err(Rejection::NameTooLong { max: NAME_MAX as u32 });
+    }
+    Ok(())
 }

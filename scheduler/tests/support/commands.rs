@@ -11,7 +11,7 @@ use common::task::{FailureKind, FailureKinds};
 use common::{ContentDigest, NodeId, Timestamp};
 use scheduler::state::{CancelCause, Command, Submission};
 
-use crate::support::{assignment, canceled, failure, options, plan, run_id, success, worker};
+use crate::support::{assignment, canceled, failure, options, plan, run_id, success, target, worker};
 
 /// By name.
 pub fn all() -> BTreeMap<&'static str, Command> {
@@ -58,14 +58,7 @@ fn submission() -> Submission {
     plan.timeout = Some(Duration::from_secs(3_600));
     plan.task_timeout = Some(Duration::from_millis(1_500));
     plan.worker_labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
-    let target = RunTarget {
-        profile: "shop".to_owned(),
-        name: "prod".to_owned(),
-        adapter_type: AdapterType::Postgres,
-        database: "shop".to_owned(),
-        schema: "main".to_owned(),
-        threads: 4,
-    };
+    let target = RunTarget { name: "prod".to_owned(), adapter_type: AdapterType::Postgres, threads: 4, ..target() };
     Submission {
         deployed: Some(Deployed { project: "shop".to_owned(), bundle: ContentDigest([8; 32]), target }),
         selected_besides: vec![NodeId::new("model.shop.ephemeral")],

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::diagnostic::Code;
-use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
+use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, RunTarget, Verb};
 use common::session::{WorkerDescription, WorkerMessage};
 use common::table::Response;
+use common::target::AdapterType;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport, TaskState};
 use common::{Attempt, Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
 use scheduler::state::invariants::{self, Watch};
@@ -47,6 +48,18 @@ pub fn options() -> RunOptions {
         store_failures: false,
         empty: false,
         vars: vars.as_object().unwrap().clone(),
+    }
+}
+
+/// What a run of project `shop` builds into.
+pub fn target() -> RunTarget {
+    RunTarget {
+        profile: "shop".to_owned(),
+        name: "dev".to_owned(),
+        adapter_type: AdapterType::Duckdb,
+        database: "shop".to_owned(),
+        schema: "main".to_owned(),
+        threads: 1,
     }
 }
 

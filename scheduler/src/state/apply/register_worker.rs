@@ -7,7 +7,7 @@ use common::task::Assignment;
 use common::{Epoch, NodeId, RunId, WorkerId};
 
 use crate::state::planted::Bug;
-use crate::state::{Entry, Event, LABELS_MAX, NAME_MAX, Rejection, Reply, State, WORKER_SLOTS_MAX, Worker};
+use crate::state::{Entry, Event, Rejection, Reply, State, Worker, worker};
 
 pub(super) struct Hello {
     pub worker: WorkerId,
@@ -18,10 +18,7 @@ pub(super) struct Hello {
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, hello: Hello) -> Result<Reply, Rejection> {
     let Hello { worker: id, slots, running, description } = hello;
-    if slots == 0 || slots > WORKER_SLOTS_MAX {
-        return Err(Rejection::SlotsOutOfRange { max: WORKER_SLOTS_MAX });
-    }
-    check(&id, &description)?;
+    worker::check(&id, slots, &description)?;
     match state.workers.get_mut(&id) {
         // Whether it drains is not for the worker to say.
         Some(worker) => {
@@ -50,12 +47,4 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, hello: Hello) -> Resul
     }
     entry.events.push(Event::WorkerRegistered { worker: id });
     Ok(Reply::Registered { missing, stale })
-}
-
-fn check(id: &WorkerId, description: &WorkerDescription) -> Result<(), Rejection> {
-    let WorkerDescription { host, version, labels } = description;
-    let names =
-        [&*id.0, host, version].into_iter().chain(labels.iter().flat_map(|(name, value)| [name.as_str(), value]));
-    let fits = names.into_iter().all(|name| name.len() <= NAME_MAX) && labels.len() <= LABELS_MAX;
-    if fits { Ok(()) } else { Err(Rejection::NameTooLong { max: NAME_MAX as u32 }) }
 }

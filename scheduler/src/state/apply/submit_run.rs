@@ -50,7 +50,9 @@ fn new_run(submission: Submission, state: &State, entry: &Entry) -> Result<Run, 
     let RunPlan { priority, timeout, task_timeout, worker_labels, .. } = plan;
     let upstreams = Edges::new(planned.iter().map(|task| task.upstreams.as_slice()));
     // Pools that only operators define have no limit of the plan's.
-    let configured = state.pools.keys().map(|name| (name.clone(), u32::MAX));
+    let named = planned.iter().flat_map(|task| &task.pools);
+    let configured = named.filter_map(|name| state.pools.get_key_value(name.as_str()));
+    let configured = configured.map(|(name, _)| (name.clone(), u32::MAX));
     let pools: BTreeMap<Arc<str>, u32> =
         configured.chain(pools.into_iter().map(|(name, places)| (name.into(), places))).collect();
     let pools: Vec<(Arc<str>, u32)> = pools.into_iter().collect();
