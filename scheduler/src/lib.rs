@@ -10,6 +10,7 @@
 //! answered before its entry is on disk.
 
 pub mod api;
+pub mod backup;
 pub mod durations;
 pub mod entry;
 pub mod leader;

@@ -15,6 +15,7 @@ use common::session::{LeaderMessage, WorkerMessage};
 use futures::StreamExt;
 use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
+use scheduler::backup;
 use scheduler::replica::{self, Config, Consistency, Durability, Error, Handle, Role, Status};
 use scheduler::state::{Command, Event, Reply};
 use sha2::{Digest, Sha256};
@@ -519,4 +520,119 @@ fn files_reach_every_replica_through_log_and_snapshot() {
         Reply::Collected { blobs: 1 }
     );
     assert!(!cluster.nodes[late].handle().blob(&digest.to_string()).exists());
+}
+
+/// Runs a worker until so many of its reports are acknowledged.
+fn work_until(node: &Node, worker: &str, reports: usize) {
+    node.on(async {
+        let mut session = node.handle().connect_worker().unwrap();
+        session.uplink.send(support::hello(worker, 8, vec![])).await.unwrap();
+        let mut done = 0;
+        while done < reports {
+            match session.messages.recv().await.unwrap() {
+                LeaderMessage::Assign(assignment) => {
+                    let report = Box::new(support::success(&assignment));
+                    session.uplink.send(WorkerMessage::Report(report)).await.unwrap();
+                }
+                LeaderMessage::Acknowledged { .. } => done += 1,
+                _ => {}
+            }
+        }
+    });
+}
+
+#[test]
+fn a_new_cluster_begins_with_what_was_saved_of_one_that_is_gone() {
+    let mut cluster = Cluster::start(3, |_| {});
+    let content = b"select 1 as n".to_vec();
+    let digest = ContentDigest(Sha256::digest(&content).into());
+    let size = content.len() as u64;
+    let files = vec![common::bundle::BundleFile { path: "models/a.sql".to_owned(), digest, size }];
+    let bundle = scheduler::state::projects::digest(&files);
+    cluster.nodes[0].forward(&Command::PutBlob { digest, size, offset: 0, bytes: content.clone() });
+    let deploy = Command::DeployProject { project: "shop".to_owned(), bundle, files, revision: "r1".to_owned() };
+    cluster.nodes[0].forward(&deploy);
+    (0..3).for_each(|run| cluster.nodes[0].submit(run));
+    let leader = cluster.leader();
+    work_until(&cluster.nodes[leader], "w1", 3);
+    cluster.nodes[0].submit(3);
+
+    // Any replica has it all.
+    let saver = cluster.followers()[0];
+    let saved = cluster.nodes[saver].on(async {
+        let mut pieces = cluster.nodes[saver].handle().back_up().await.unwrap();
+        let mut saved = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            saved.extend_from_slice(&piece.unwrap());
+        }
+        saved
+    });
+    let before = cluster.nodes[saver].handle().status();
+    cluster.nodes.iter_mut().for_each(Node::kill);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("saved");
+    std::fs::write(&file, &saved).unwrap();
+    let checked = backup::verify(&file).unwrap();
+    assert_eq!((checked.cluster, checked.blobs, checked.state.runs().count()), (before.cluster.clone(), 1, 4));
+    for config in cluster.nodes.iter().map(|node| &node.config) {
+        let refused = backup::restore(&file, config).unwrap_err();
+        assert!(matches!(refused, backup::Error::NotEmpty { .. }), "{refused}");
+        std::fs::remove_dir_all(&config.directory).unwrap();
+    }
+
+    let id = backup::restore(&file, &cluster.nodes[0].config).unwrap();
+    assert_ne!(id, before.cluster);
+    cluster.nodes.iter_mut().for_each(Node::start);
+    let voters = |status: &Status| status.members.iter().filter(|(_, role, _)| *role != Role::Learner).count();
+    for node in &cluster.nodes {
+        let status = node.when(|status| voters(status) == 3);
+        assert_eq!(status.cluster, id);
+        assert_eq!(node.runs(Consistency::Linearizable), [0, 1, 2, 3]);
+        assert_eq!(std::fs::read(node.handle().blob(&digest.to_string())).unwrap(), content);
+        let latest = node.handle().read(Consistency::Stale, |state| {
+            state.projects().latest().map(|(name, latest)| (name.to_owned(), latest.bundle)).collect::<Vec<_>>()
+        });
+        assert_eq!(node.on(latest).unwrap(), [("shop".to_owned(), bundle)]);
+    }
+    // What was under way goes on, and what is new is done.
+    cluster.nodes[1].submit(4);
+    let unfinished = |state: &scheduler::State| state.runs().filter(|run| !run.is_finished()).count();
+    let leader = cluster.leader();
+    cluster.nodes[leader].forward(&Command::LoseWorker { worker: support::worker("w1") });
+    work_until(&cluster.nodes[leader], "w2", 2);
+    let left = cluster.nodes[leader].handle().read(Consistency::Linearizable, unfinished);
+    assert_eq!(cluster.nodes[leader].on(left).unwrap(), 0);
+}
+
+#[test]
+fn a_file_that_was_changed_anywhere_is_refused() {
+    let cluster = Cluster::start(1, |_| {});
+    let node = &cluster.nodes[0];
+    let content = b"select 1 as n".to_vec();
+    let digest = ContentDigest(Sha256::digest(&content).into());
+    node.forward(&Command::PutBlob { digest, size: 13, offset: 0, bytes: content });
+    node.submit(0);
+    let saved = node.on(async {
+        let mut pieces = node.handle().back_up().await.unwrap();
+        let mut saved = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            saved.extend_from_slice(&piece.unwrap());
+        }
+        saved
+    });
+    let file = cluster.folder.path().join("saved");
+    std::fs::write(&file, &saved).unwrap();
+    assert_eq!(backup::verify(&file).unwrap().blobs, 1);
+    for place in 0..saved.len() {
+        let mut changed = saved.clone();
+        changed[place] ^= 1;
+        std::fs::write(&file, &changed).unwrap();
+        backup::verify(&file).unwrap_err();
+    }
+    for length in [0, 1, saved.len() / 2, saved.len() - 1] {
+        std::fs::write(&file, &saved[..length]).unwrap();
+        backup::verify(&file).unwrap_err();
+    }
+    std::fs::write(&file, [&saved[..], b"x"].concat()).unwrap();
+    backup::verify(&file).unwrap_err();
 }

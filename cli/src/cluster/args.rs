@@ -13,6 +13,9 @@ pub struct Server {
     pub source: config::Source,
     #[command(flatten)]
     pub flags: Flags<config::Server>,
+    /// Begin a new cluster, in an empty data folder, with what `kontiki cluster snapshot save` saved
+    #[arg(long, value_name = "FILE")]
+    pub restore: Option<PathBuf>,
 }
 
 /// `kontiki worker`, with or without a verb
@@ -180,11 +183,20 @@ pub enum Cluster {
     Remove { id: u64 },
     /// Hand leadership over; to whichever follower is furthest where none is named
     Transfer { id: Option<u64> },
-    /// Save a Raft snapshot of the leader's state
-    Snapshot { file: PathBuf },
+    /// Save everything that the cluster remembers in one file
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Limit how many tasks run at once that share a pool
     #[command(subcommand)]
     Pools(Pools),
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Snapshot {
+    /// Save projects, runs and pools in a file, from which a new cluster can begin
+    Save { file: PathBuf },
+    /// Check a file that was saved, without a cluster
+    Verify { file: PathBuf },
 }
 
 #[derive(Subcommand, Debug, Clone)]

@@ -16,6 +16,7 @@ mod replica;
 mod runs;
 mod server;
 mod show;
+mod snapshot;
 mod status;
 mod submit;
 mod tasks;

@@ -1,6 +1,7 @@
 //! `kontiki server`: a replica of the scheduler.
 
 use common::diagnostic::Code;
+use scheduler::backup;
 use scheduler::replica::{Config, Timings};
 use worker::remote::Stop;
 
@@ -23,6 +24,10 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         // The port may have been left to the system.
         let port = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.port();
         let config = of_settings(settings, port);
+        if let Some(file) = &server.restore {
+            let cluster = backup::restore(file, &config).map_err(|error| call.refuse_with(Code::Io, &error))?;
+            tracing::info!(cluster, file = %file.display(), "begins a new cluster with what was saved");
+        }
         let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop >= Stop::Drain) => {}

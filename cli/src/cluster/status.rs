@@ -1,22 +1,16 @@
 //! `kontiki cluster …`
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use common::diagnostic::Code;
 use proto::v1::cluster_service_client::ClusterServiceClient;
 use proto::v1::{
     AddReplicaRequest, GetStatusRequest, GetStatusResponse, PromoteReplicaRequest, RemoveReplicaRequest, Replica,
-    SaveSnapshotRequest, TransferLeadershipRequest, replica,
+    TransferLeadershipRequest, replica,
 };
 use serde_json::json;
-use tonic::Status;
 
-use super::args;
 use super::connect::Connected;
 use super::pools::pools;
 use super::show::{Column, Listing, Row, column, show, wide};
+use super::{args, snapshot};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 
@@ -34,6 +28,9 @@ const STATUS: [Column; 9] = [
 ];
 
 pub fn cluster(call: &Call, verb: &args::Cluster) -> Result<Exit, Refused> {
+    if let args::Cluster::Snapshot(args::Snapshot::Verify { file }) = verb {
+        return snapshot::verify(call, file);
+    }
     let cluster = Connected::new(call)?;
     let done = |text: String| {
         call.console.output(&text);
@@ -66,8 +63,8 @@ pub fn cluster(call: &Call, verb: &args::Cluster) -> Result<Exit, Refused> {
             done(format!("replica {} leads", answer.leader_id))
         }
         args::Cluster::Pools(verb) => pools(&cluster, verb),
-        args::Cluster::Snapshot { file } => {
-            let bytes = snapshot(&cluster, file)?;
+        args::Cluster::Snapshot(args::Snapshot::Save { file } | args::Snapshot::Verify { file }) => {
+            let bytes = snapshot::save(&cluster, file)?;
             done(format!("{bytes} bytes saved in {}", file.display()))
         }
     }
@@ -140,37 +137,4 @@ fn row(replica: &Replica) -> Row {
             "matched": (replica.matched > 0).then_some(replica.matched),
         }),
     }
-}
-
-/// Writes beside the file first, so that what has its name is whole.
-fn snapshot(cluster: &Connected<'_>, file: &Path) -> Result<u64, Refused> {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
-    let saved = cluster.block_on(save(cluster, &partial, file));
-    if saved.is_err() {
-        // It may not have come to be; the failure itself is told.
-        let _ = std::fs::remove_file(&partial);
-    }
-    saved
-}
-
-/// Only the answer's beginning has to come in time; its bytes may take as long as they take.
-async fn save(cluster: &Connected<'_>, partial: &Path, file: &Path) -> Result<u64, Refused> {
-    let cannot = |error: std::io::Error| {
-        cluster.call.refuse_with(Code::Io, &format!("cannot write {}: {error}", partial.display()))
-    };
-    let refused = |status: Status| cluster.refuse(&status);
-    let mut out = File::create(partial).map_err(cannot)?;
-    let answer = cluster
-        .replicas
-        .call(|channel| async move { ClusterServiceClient::new(channel).save_snapshot(SaveSnapshotRequest {}).await });
-    let mut chunks = answer.await.map_err(refused)?.into_inner();
-    let mut bytes = 0;
-    while let Some(chunk) = chunks.message().await.map_err(refused)? {
-        bytes += chunk.data.len() as u64;
-        out.write_all(&chunk.data).map_err(cannot)?;
-    }
-    out.sync_all().and_then(|()| std::fs::rename(partial, file)).map_err(cannot)?;
-    Ok(bytes)
 }

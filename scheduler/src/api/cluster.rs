@@ -1,9 +1,10 @@
 //! `kontiki.v1.ClusterService`: the Raft group and the limits of pools, for operators.
 
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use proto::v1;
 use proto::v1::cluster_service_server::ClusterService;
 use proto::v1::replica::Role as WireRole;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{commit, refusal, trace};
@@ -73,7 +74,12 @@ impl ClusterService for Service {
     }
 
     async fn save_snapshot(&self, _: Request<v1::SaveSnapshotRequest>) -> Answer<Self::SaveSnapshotStream> {
-        Err(Status::unimplemented("Raft snapshots cannot be saved over the network yet"))
+        let pieces = self.handle.back_up().await.map_err(|error| refusal::failed(&error))?;
+        let pieces = ReceiverStream::new(pieces).map(|piece| match piece {
+            Ok(data) => Ok(v1::SaveSnapshotResponse { data }),
+            Err(error) => Err(Status::unavailable(format!("the snapshot could not be read: {error}"))),
+        });
+        Ok(Response::new(pieces.boxed()))
     }
 
     async fn set_pool(&self, request: Request<v1::SetPoolRequest>) -> Answer<v1::SetPoolResponse> {

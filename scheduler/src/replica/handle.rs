@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use common::RunId;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
-use tokio::sync::watch::Receiver;
+use tokio::sync::{mpsc, watch as channel};
 
 use super::core::Answer;
 use super::forward::{Attempts, Decider};
 use super::shell::Shell;
-use super::{Config, Error, Member, Session, Status, forward, membership, status, watch};
+use super::{Config, Error, Member, Session, Status, backup, forward, membership, status, watch};
 use crate::leader::{Liveness, Proposal};
 use crate::state::{Recorded, Reply, State};
 
@@ -91,7 +92,7 @@ impl Handle {
     }
 
     /// Waits until this replica has applied everything that was acknowledged before.
-    async fn catch_up(&self) -> Result<(), Error> {
+    pub(super) async fn catch_up(&self) -> Result<(), Error> {
         self.shell.raft()?;
         let mut attempts = Attempts::new(&self.shell);
         let index = loop {
@@ -144,7 +145,7 @@ impl Handle {
     }
 
     /// Who leads, as far as this replica knows.
-    pub fn leader(&self) -> Receiver<Option<Member>> {
+    pub fn leader(&self) -> channel::Receiver<Option<Member>> {
         self.shell.leader()
     }
 
@@ -178,6 +179,11 @@ impl Handle {
     /// blob is complete.
     pub fn blob(&self, digest: &str) -> PathBuf {
         self.shell.core.blobs().path(digest)
+    }
+
+    /// Writes a backup of everything that was acknowledged before, in pieces; a failure is the last one. Any replica will do.
+    pub async fn back_up(&self) -> Result<mpsc::Receiver<std::io::Result<Bytes>>, Error> {
+        backup::of(self).await
     }
 
     /// Lets a replica join under the id it was given; it receives the log and does not vote.

@@ -8,6 +8,7 @@
 //! Invariants: nothing is answered before its entry is committed; an outcome that is not known is said to be unknown, never
 //! failed; a replica that cannot go on, because its disk fails or its state differs, stops and says why.
 
+mod backup;
 mod bootstrap;
 mod clock;
 mod config;

@@ -46,12 +46,12 @@ impl Shell {
         check(&config)?;
         let log = LogStore::open_with(&config.directory, config.sync.make())?;
         let identity = Identity::load(&config.directory)?;
-        if identity.is_none() && !log.is_empty() {
-            let reason = format!("{} holds a log, but no identity.json", config.directory.display());
-            return Err(Error::Config(reason));
-        }
         let core = Arc::new(Core::new(config.policy.clone(), Blobs::new(&config.directory)));
         let machine = Machine::open(&config.directory, core.clone())?;
+        if identity.is_none() && !(log.is_empty() && core.standing().0 == 0) {
+            let reason = format!("{} holds a log or a snapshot, but no identity.json", config.directory.display());
+            return Err(Error::Config(reason));
+        }
         let shell = Self {
             config,
             core,

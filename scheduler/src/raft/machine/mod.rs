@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::store::Error;
 
 pub use blobs::Blobs;
-pub(crate) use snapshot::{Aside, decode_meta, encode_meta};
+pub(crate) use snapshot::{Aside, decode_meta, encode_meta, establish};
 pub use snapshot::{Content, Saved, decode_snapshot, encode_snapshot};
 
 /// What entries are applied to.

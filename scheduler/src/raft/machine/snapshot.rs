@@ -143,6 +143,12 @@ fn whole(mut file: &File) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Makes a snapshot the one that a fresh folder begins with, after its blobs are there.
+pub(crate) fn establish(directory: &Path, meta: SnapshotMeta, state: &State) -> std::io::Result<()> {
+    let content = Content::write(directory, &encode_snapshot(&meta, state), state)?;
+    Saved::new(directory).replace(meta, content)
+}
+
 fn invalid(reason: &str) -> std::io::Error {
     std::io::Error::new(ErrorKind::InvalidData, format!("the snapshot cannot be read: {reason}"))
 }
