@@ -36,6 +36,17 @@ pub enum NodeKind {
     Exposure,
 }
 
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Every node that could run has run.
+    Complete,
+    /// By Ctrl-C.
+    Interrupted,
+    /// By its time limit, or by somebody else.
+    Canceled,
+}
+
 /// A console line.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -71,7 +82,7 @@ pub enum Event {
     Summary {
         errors: usize,
         warnings: usize,
-        interrupted: bool,
+        ended: Ended,
     },
     ResultFailure {
         resource_type: String,
@@ -250,7 +261,8 @@ impl Event {
             Self::FinishedRunning { counts, seconds } => {
                 format!("Finished running {counts} in {} ({seconds:.2}s).", spelled_duration(*seconds))
             }
-            Self::Summary { interrupted: true, .. } => style.yellow("Exited because of keyboard interrupt"),
+            Self::Summary { ended: Ended::Interrupted, .. } => style.yellow("Exited because of keyboard interrupt"),
+            Self::Summary { ended: Ended::Canceled, .. } => style.yellow("Exited because the run was canceled"),
             Self::Summary { errors: 0, warnings: 0, .. } => style.green("Completed successfully"),
             Self::Summary { errors: 0, warnings, .. } => {
                 style.yellow(&format!("Completed with {}:", counted(*warnings, "warning")))
@@ -313,8 +325,9 @@ impl Event {
             Self::FinishedRunning { counts, seconds } => json!({
                 "stat_line": counts, "execution": format!(" in {}", spelled_duration(*seconds)), "execution_time": seconds,
             }),
-            Self::Summary { errors, warnings, interrupted } => json!({
-                "num_errors": errors, "num_warnings": warnings, "num_partial_success": 0, "keyboard_interrupt": interrupted,
+            Self::Summary { errors, warnings, ended } => json!({
+                "num_errors": errors, "num_warnings": warnings, "num_partial_success": 0,
+                "keyboard_interrupt": *ended == Ended::Interrupted,
             }),
             Self::ResultFailure { resource_type, name, path } | Self::ResultWarning { resource_type, name, path } => {
                 json!({ "resource_type": resource_type, "node_name": name, "path": path })
@@ -444,7 +457,7 @@ mod tests {
             Event::Started(test.clone()),
             finished(&test, NodeStatus::Fail, "", Some(1)),
             Event::Skipped(model),
-            Event::Summary { errors: 1, warnings: 2, interrupted: false },
+            Event::Summary { errors: 1, warnings: 2, ended: Ended::Complete },
             Event::FinishedRunning { counts: "1 seed".to_owned(), seconds: 3725.5 },
             Event::Stats { pass: 7, warn: 1, error: 1, skip: 3, no_op: 0 },
         ]

@@ -17,7 +17,7 @@ use super::events::Follower;
 use super::{Outcomes, Request, exit, exposures, sum_up, write_results};
 use crate::cluster::Connected;
 use crate::cluster::follow::{self, Watched};
-use crate::console::Event;
+use crate::console::{Ended, Event};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::project::{Opened, Refused};
@@ -77,13 +77,16 @@ pub fn on_cluster(
             Err(_) => call.refuse_with(Code::ClusterUnavailable, &"the stream of the run's events broke off"),
         });
     };
-    // Whoever canceled it: this Ctrl-C, a timeout or another client.
-    let interrupted = interrupt.happened() || matches!(outcome, RunOutcome::Canceled(_));
+    let how = match outcome {
+        _ if interrupt.happened() => Ended::Interrupted,
+        RunOutcome::Canceled(_) => Ended::Canceled,
+        RunOutcome::Success | RunOutcome::Failed => Ended::Complete,
+    };
     call.console.emit(&Event::Blank);
     let elapsed = began.elapsed().as_secs_f64();
-    sum_up(call, opened, manifest, &outcomes, (elapsed, interrupted));
+    sum_up(call, opened, manifest, &outcomes, (elapsed, how));
     write_results(call, opened, &outcomes, &request.options, elapsed)?;
-    Ok(exit(&outcomes, interrupted || outcome != RunOutcome::Success))
+    Ok(if outcome == RunOutcome::Success { exit(&outcomes, how) } else { Exit::NodeFailed })
 }
 
 /// Ctrl-C: the run stops everywhere, and its end is followed here.

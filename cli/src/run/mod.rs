@@ -25,7 +25,7 @@ use scheduler::local::{RunView, Submission};
 use worker::adapter::Adapter;
 use worker::{Artifacts, Run};
 
-use crate::console::Event;
+use crate::console::{Ended, Event};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::local::{Closing, Local};
@@ -80,7 +80,7 @@ pub fn run(
     let driver = Driver::begin(call, opened, manifest, graph, early, true)?;
     let driver = driver.drive(request)?;
     let elapsed = began.elapsed().as_secs_f64();
-    sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.interrupt.happened()));
+    sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.ended()));
     write_results(call, opened, &driver.outcomes, &options, elapsed)?;
     Ok(driver.exit())
 }
@@ -260,7 +260,11 @@ impl<'a> Driver<'a> {
     }
 
     fn exit(&self) -> Exit {
-        exit(&self.outcomes, self.interrupt.happened())
+        exit(&self.outcomes, self.ended())
+    }
+
+    fn ended(&self) -> Ended {
+        if self.interrupt.happened() { Ended::Interrupted } else { Ended::Complete }
     }
 }
 
@@ -269,18 +273,18 @@ fn apart(manifest: &Manifest, selected: &[NodeId]) -> (BTreeSet<NodeId>, BTreeSe
     selected.iter().cloned().partition(|id| manifest.exposures.contains_key(id))
 }
 
-fn exit(outcomes: &Outcomes, interrupted: bool) -> Exit {
-    if interrupted { Exit::NodeFailed } else { outcomes.exit() }
+fn exit(outcomes: &Outcomes, ended: Ended) -> Exit {
+    if ended == Ended::Complete { outcomes.exit() } else { Exit::NodeFailed }
 }
 
 /// The lines below a run that took `elapsed` seconds.
-fn sum_up(call: &Call, opened: &Opened, manifest: &Manifest, outcomes: &Outcomes, (elapsed, interrupted): (f64, bool)) {
+fn sum_up(call: &Call, opened: &Opened, manifest: &Manifest, outcomes: &Outcomes, (elapsed, ended): (f64, Ended)) {
     let is_hook = |id: &NodeId| id.resource_type() == "operation";
     let hooks = outcomes.all.iter().filter(|outcome| is_hook(&outcome.node)).count();
     let nodes = outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
     let counts = lines::counts(manifest, nodes, hooks);
     call.console.emit(&Event::FinishedRunning { counts, seconds: elapsed });
-    outcomes.print_summary(&call.console, manifest, &compiled_dir(call, opened), interrupted);
+    outcomes.print_summary(&call.console, manifest, &compiled_dir(call, opened), ended);
 }
 
 /// Looks at single nodes without running them: `show`, `compile --inline`.

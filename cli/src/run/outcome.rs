@@ -9,7 +9,7 @@ use common::task::{NodeResult, NodeStatus};
 use common::{Manifest, NodeId};
 use dbt::artifacts::NodeOutcome;
 
-use crate::console::{Console, Event};
+use crate::console::{Console, Ended, Event};
 use crate::exit::Exit;
 
 /// The end of one node of the run.
@@ -58,14 +58,14 @@ impl Outcomes {
     }
 
     /// `Completed …`, each failure and warning with its message and compiled code, `Done. PASS=…`.
-    pub fn print_summary(&self, console: &Console, manifest: &Manifest, compiled: &Path, interrupted: bool) {
+    pub fn print_summary(&self, console: &Console, manifest: &Manifest, compiled: &Path, ended: Ended) {
         let of = |statuses: &[NodeStatus]| -> Vec<&Outcome> {
             self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).collect()
         };
         let failures = of(&[NodeStatus::Error, NodeStatus::Fail]);
         let warnings = of(&[NodeStatus::Warn]);
         console.emit(&Event::Blank);
-        console.emit(&Event::Summary { errors: failures.len(), warnings: warnings.len(), interrupted });
+        console.emit(&Event::Summary { errors: failures.len(), warnings: warnings.len(), ended });
         for outcome in failures {
             print_outcome(console, manifest, compiled, outcome, false);
         }

@@ -71,6 +71,10 @@ impl Fleet {
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended}"))
     }
 
+    pub fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        self.processes.until(what, is_so);
+    }
+
     /// The index of the replica that leads.
     pub fn leader(&self) -> usize {
         self.processes.leader().unwrap_or_else(|| panic!("nobody leads\n{}", self.logs()))

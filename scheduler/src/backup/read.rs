@@ -1,5 +1,6 @@
 //! From the bytes of the file to what it holds, checked.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -48,7 +49,8 @@ pub(super) fn read(path: &Path, into: Option<&Blobs>) -> Result<Checked, Error> 
     let header: Header = postcard::from_bytes(&header).map_err(|_| input.damaged("its header has an unknown shape"))?;
     let snapshot = input.take(header.snapshot)?;
     let (meta, state) = decode_snapshot(&snapshot).map_err(|damage| input.damaged(&damage.to_string()))?;
-    let mut missing = state.projects().blobs().filter(|(_, blob)| blob.received > 0).count();
+    let held = state.projects().blobs().filter(|(_, blob)| blob.received > 0);
+    let mut missing: BTreeSet<String> = held.map(|(digest, _)| digest.to_string()).collect();
     for (name, bytes) in &header.blobs {
         let known = state.projects().blobs().find(|(digest, _)| digest.to_string() == *name).map(|(_, blob)| blob);
         let Some(blob) = known.filter(|blob| blob.received == *bytes) else {
@@ -58,10 +60,12 @@ pub(super) fn read(path: &Path, into: Option<&Blobs>) -> Result<Checked, Error> 
         if blob.is_complete() && found.to_string() != *name {
             return Err(input.damaged(&format!("it has {found} in the place of {name}")));
         }
-        missing -= usize::from(blob.received > 0);
+        if *bytes > 0 && !missing.remove(name) {
+            return Err(input.damaged(&format!("it has the file {name} twice")));
+        }
     }
-    if missing > 0 {
-        return Err(input.damaged(&format!("{missing} files are missing")));
+    if !missing.is_empty() {
+        return Err(input.damaged(&format!("{} files are missing", missing.len())));
     }
     let expected: [u8; 32] = input.hasher.clone().finalize().into();
     if input.array()? != expected {
