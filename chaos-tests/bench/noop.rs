@@ -52,12 +52,16 @@ type Key = (RunId, NodeId, Epoch);
 /// What the worker holds, and whether it has ended and waits to be acknowledged.
 type Held = Arc<Mutex<BTreeMap<Key, (Assignment, bool)>>>;
 
+/// The way out of the session that is open now: what began in another one ends here as well.
+type Outbox = Arc<Mutex<Option<mpsc::UnboundedSender<WorkerMessage>>>>;
+
 impl Noop {
     pub fn start(replicas: &Replicas, config: Config) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let (latest, assigned) = watch::channel(None);
         let held = Held::default();
-        let session = Session { replicas: replicas.clone(), config, seen: Arc::clone(&seen), latest, held };
+        let (replicas, outbox) = (replicas.clone(), Outbox::default());
+        let session = Session { replicas, config, seen: Arc::clone(&seen), latest, held, outbox };
         Self { seen, assigned, task: tokio::spawn(session.keep()) }
     }
 
@@ -89,6 +93,7 @@ struct Session {
     seen: Arc<Mutex<Seen>>,
     latest: watch::Sender<Option<Instant>>,
     held: Held,
+    outbox: Outbox,
 }
 
 impl Session {
@@ -117,6 +122,7 @@ impl Session {
             running: held.iter().map(|(assignment, _)| assignment.clone()).collect(),
             description: WorkerDescription::default(),
         });
+        *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(outbox.clone());
         let mut answers = match WorkerServiceClient::new(channel).session(requests).await {
             Ok(answers) => answers.into_inner().ready_chunks(BATCH_MAX),
             Err(status) => return leader_of(&status).filter(|leader| !leader.is_empty()),
@@ -130,7 +136,7 @@ impl Session {
                 }
                 batch = answers.next() => for answer in batch? {
                     match proto::session::to_response(answer.ok()?).ok()? {
-                        FromLeader::Message(LeaderMessage::Assign(assignment)) => self.execute(assignment, &outbox),
+                        FromLeader::Message(LeaderMessage::Assign(assignment)) => self.execute(assignment),
                         FromLeader::Message(LeaderMessage::Acknowledged { run, node, epoch }) => {
                             self.held().remove(&(run, node, epoch));
                         }
@@ -149,7 +155,7 @@ impl Session {
         Some(())
     }
 
-    fn execute(&self, assignment: Assignment, outbox: &mpsc::UnboundedSender<WorkerMessage>) {
+    fn execute(&self, assignment: Assignment) {
         let key = (assignment.run, assignment.node.clone(), assignment.epoch);
         if self.held().insert(key.clone(), (assignment.clone(), false)).is_some() {
             return;
@@ -164,14 +170,17 @@ impl Session {
         }
         self.latest.send_replace(Some(now));
         let end = {
-            let (held, seen, outbox) = (Arc::clone(&self.held), Arc::clone(&self.seen), outbox.clone());
+            let (held, seen, outbox) = (Arc::clone(&self.held), Arc::clone(&self.seen), Arc::clone(&self.outbox));
             move || {
                 if let Some((_, has_ended)) = held.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&key) {
                     *has_ended = true;
                 }
                 seen.lock().unwrap_or_else(PoisonError::into_inner).reported = Some(Instant::now());
-                // Where the session is over, the next greeting resends it.
-                let _ = outbox.send(WorkerMessage::Report(Box::new(report(&assignment))));
+                let outbox = outbox.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(open) = &*outbox {
+                    // Where that session is over, the next one resends it at its first heartbeat.
+                    let _ = open.send(WorkerMessage::Report(Box::new(report(&assignment))));
+                }
             }
         };
         if self.config.pause.is_zero() {
