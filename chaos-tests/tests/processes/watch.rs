@@ -12,7 +12,7 @@ use proto::v1::run_service_client::RunServiceClient;
 use proto::v1::watch_run_response::Event;
 use proto::v1::{self, WatchRunRequest, WatchRunResponse};
 use tokio::runtime::Runtime;
-use tonic::{Code, Status};
+use tonic::Status;
 
 /// How long nothing may happen in a run before the test gives up.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
@@ -109,8 +109,6 @@ impl Follower {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(status) if is_retryable(&status) => tokio::time::sleep(Duration::from_millis(50)).await,
-                // A replica that is behind has not heard of the run yet.
-                Err(status) if status.code() == Code::NotFound => tokio::time::sleep(Duration::from_millis(50)).await,
                 Err(status) => {
                     // The test may have failed already, and then nobody listens.
                     drop(sender.send(Err(status.to_string())));
