@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::target::{Connection, Target};
+use common::telemetry::Context;
 use common::{Diagnostic, JsonMap, Manifest, Timestamp};
 use dbt::context::{Invocation, Yaml};
 use dbt::files::ProjectFiles;
@@ -42,6 +43,11 @@ pub struct Opened {
 pub struct Refused;
 
 impl Call {
+    /// The trace context of whoever called this program; pipelines tell by this variable.
+    pub fn caller(&self) -> Option<String> {
+        self.env.get("TRACEPARENT").cloned().filter(|text| Context::parse(text).is_some())
+    }
+
     /// The folder with `dbt_project.yml`: the given one, or the nearest from here upwards.
     pub fn project_dir(&self) -> PathBuf {
         project_dir(&self.global)

@@ -127,7 +127,7 @@ pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String], known: u64) ->
         after_sequence: known,
     };
     let answer = cluster.ask(|channel| {
-        let request = request.clone();
+        let request = cluster.traced(request.clone());
         async move { RunServiceClient::new(channel).retry_run(request).await }
     })?;
     Ok((answer.run_id, answer.tasks))

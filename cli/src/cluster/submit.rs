@@ -68,7 +68,7 @@ pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Ref
 
 fn accept(cluster: &Connected<'_>, request: SubmitRunRequest) -> Result<SubmitRunResponse, Refused> {
     cluster.ask(|channel| {
-        let request = request.clone();
+        let request = cluster.traced(request.clone());
         async move { RunServiceClient::new(channel).submit_run(request).await }
     })
 }

@@ -19,6 +19,11 @@ pub struct Fleet {
 impl Fleet {
     /// A cluster that is ready: it has a leader, and each worker has found it.
     pub fn start(project: Project, replicas: usize, workers: usize) -> Self {
+        Self::start_in(project, replicas, workers, &[])
+    }
+
+    /// A cluster whose processes have these variables besides.
+    pub fn start_in(project: Project, replicas: usize, workers: usize, environment: &[(&str, &str)]) -> Self {
         let postgres = Postgres::start();
         let database = postgres.database();
         let settings = format!(
@@ -31,9 +36,15 @@ impl Fleet {
         project.profile(&settings);
         let project = Arc::new(project);
         let of_project = project.clone();
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let processes = testing::Fleet::start(Shape {
             folder: project.root().to_owned(),
-            program: Box::new(move |arguments| of_project.command(arguments)),
+            program: Box::new(move |arguments| {
+                let mut command = of_project.command(arguments);
+                command.envs(environment.iter().cloned());
+                command
+            }),
             replicas,
             workers,
             replica_flags: &[],

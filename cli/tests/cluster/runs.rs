@@ -1,5 +1,7 @@
 //! dbt's verbs on a cluster of one replica and one worker.
 
+use testing::collector::Collector;
+
 use crate::fleet::Fleet;
 use crate::support::{Ended, Project};
 
@@ -106,6 +108,27 @@ fn a_flag_for_a_cluster_is_refused_without_one() {
     let ended = Project::small().kontiki(&["build", "--worker-label", "a=b"]);
     ended.expect(2).says("error[K3005]").says("--worker-label is for a run on a cluster");
     Project::small().kontiki(&["build", "--worker-label", "a=b,c=d"]).expect(2).says("give the flag once for each");
+}
+
+#[test]
+fn a_run_leads_back_to_whoever_called_the_program() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+    let collector = Collector::start();
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let fleet = Fleet::start_in(Project::small(), 1, 1, &environment);
+    let mut build = fleet.command(&["build"]);
+    let ended: Ended = build.env("TRACEPARENT", format!("00-{TRACE}-{SPAN}-01")).output().unwrap().into();
+    ended.expect(0);
+    fleet.until("a link to the caller", || {
+        let spans = collector.spans();
+        let mut links = spans.iter().flat_map(|span| &span.links);
+        links.any(|link| (hex(&link.trace_id).as_str(), hex(&link.span_id).as_str()) == (TRACE, SPAN))
+    });
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
