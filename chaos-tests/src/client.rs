@@ -86,14 +86,7 @@ impl Client {
         let mut plan = self.requests[number].plan.clone();
         let run = RunId(uuid::Uuid::from_u64_pair(number as u64, self.drawn));
         plan.run = run;
-        let options = RunOptions {
-            verb: Verb::Build,
-            full_refresh: false,
-            fail_fast: plan.fail_fast,
-            store_failures: false,
-            empty: false,
-            vars: common::JsonMap::new(),
-        };
+        let options = RunOptions { fail_fast: plan.fail_fast, ..RunOptions::new(Verb::Build) };
         let ticket = self.ticket();
         self.asked.insert(ticket, (number, run));
         (ticket, Command::SubmitRun(Box::new(Submission::new(plan, options, ""))))

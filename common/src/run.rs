@@ -50,6 +50,13 @@ pub struct RunOptions {
     pub vars: JsonMap,
 }
 
+impl RunOptions {
+    /// The verb alone: every flag off, no variables.
+    pub fn new(verb: Verb) -> Self {
+        Self { verb, full_refresh: false, fail_fast: false, store_failures: false, empty: false, vars: JsonMap::new() }
+    }
+}
+
 /// One task of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTask {

@@ -19,7 +19,7 @@ use common::run::{PlannedTask, RunOptions, RunPlan, Verb};
 use common::session::{LeaderMessage, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, NodeResult, NodeStatus, TaskOutcome, TaskReport};
-use common::{JsonMap, NodeId, RequestId, RunId, Timestamp, WorkerId};
+use common::{NodeId, RequestId, RunId, Timestamp, WorkerId};
 use scheduler::local::{self, Config, Submission, Update};
 use scheduler::state::{Applied, Command, Event, State};
 
@@ -130,15 +130,7 @@ fn submission(run: u64, tasks: usize, width: usize) -> Submission {
         pools: BTreeMap::from([("warehouse".to_owned(), 10_000)]),
         ..RunPlan::new(run, RequestId("request".into()), (0..tasks).map(task).collect())
     };
-    let options = RunOptions {
-        verb: Verb::Build,
-        full_refresh: false,
-        fail_fast: false,
-        store_failures: false,
-        empty: false,
-        vars: JsonMap::new(),
-    };
-    Submission::new(plan, options, "")
+    Submission::new(plan, RunOptions::new(Verb::Build), "")
 }
 
 fn assigned(applied: Applied) -> impl Iterator<Item = Assignment> {

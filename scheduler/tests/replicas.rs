@@ -463,22 +463,7 @@ fn a_watch_goes_on_at_another_replica_without_gaps_or_repeats() {
 
     cluster.nodes[leader].kill();
     cluster.nodes[other].submit(1);
-    let node = &cluster.nodes[cluster.leader()];
-    node.on(async {
-        let mut session = node.handle().connect_worker().unwrap();
-        session.uplink.send(support::hello("w1", 8, vec![])).await.unwrap();
-        let mut done = 0;
-        while done < 2 {
-            match session.messages.recv().await.unwrap() {
-                LeaderMessage::Assign(assignment) => {
-                    let report = Box::new(support::success(&assignment));
-                    session.uplink.send(WorkerMessage::Report(report)).await.unwrap();
-                }
-                LeaderMessage::Acknowledged { .. } => done += 1,
-                _ => {}
-            }
-        }
-    });
+    work_until(&cluster.nodes[cluster.leader()], "w1", 2);
     let rest: Vec<u64> = cluster.nodes[before].on(stream.map(|recorded| recorded.unwrap().sequence).collect());
     assert_eq!(rest, [2, 3, 4], "assigned, finished, and the run with it");
     let all = watched(&cluster.nodes[before], 0, 0);

@@ -60,11 +60,11 @@ pub fn on_cluster(
     let exposed: BTreeSet<NodeId> =
         request.selected.iter().filter(|id| manifest.exposures.contains_key(id.as_str())).cloned().collect();
     let hooks = [When::Start, When::End].map(|when| dbt::hooks::of(manifest, when).len());
-    let total = (accepted.tasks + exposed.len()).saturating_sub(hooks.into_iter().sum());
-    call.console.start_progress(total as u64);
+    let nodes = accepted.tasks.saturating_sub(hooks.into_iter().sum());
     let mut outcomes = Outcomes::default();
-    let mut follower = Follower::new(Some(&call.console), manifest, &opened.target, exposed, &mut outcomes);
-    follower.total = total;
+    let console = Some(&call.console);
+    let mut follower = Follower::new(console, manifest, &opened.target, (nodes, exposed), &mut outcomes);
+    call.console.start_progress(follower.total as u64);
     let (updates, ended) = updates(cluster, run, accepted.after);
     let outcome = if accepted.tasks == 0 { Some(RunOutcome::Success) } else { follower.follow(&updates) };
     if outcome.is_some() {

@@ -25,7 +25,7 @@ pub struct Follower<'a> {
     pub console: Option<&'a Console>,
     pub manifest: &'a Manifest,
     pub target: &'a Target,
-    /// Nodes that have a numbered line.
+    /// Nodes and exposures: each has a numbered line.
     pub total: usize,
     /// Those of the run that are still to be told of.
     pub exposures: BTreeSet<NodeId>,
@@ -35,14 +35,16 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
+    /// Of a run of so many nodes besides hooks and exposures.
     pub fn new(
         console: Option<&'a Console>,
         manifest: &'a Manifest,
         target: &'a Target,
-        exposures: BTreeSet<NodeId>,
+        (nodes, exposures): (usize, BTreeSet<NodeId>),
         outcomes: &'a mut Outcomes,
     ) -> Self {
-        Self { console, manifest, target, total: 0, exposures, outcomes, index: 0, started: HashMap::new() }
+        let total = nodes + exposures.len();
+        Self { console, manifest, target, total, exposures, outcomes, index: 0, started: HashMap::new() }
     }
 
     /// Prints and records updates until the run is finished; `None` where the leader stopped before.

@@ -16,7 +16,7 @@ use std::time::Instant;
 use common::diagnostic::Code;
 use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
-use common::telemetry::{self, Context, Span, SpanId};
+use common::telemetry::{self, Span, SpanId};
 use common::{Diagnostic, Manifest, NodeId, RequestId, RunId, Timestamp};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
@@ -196,9 +196,8 @@ impl<'a> Driver<'a> {
         let tasks =
             dbt::graph::plan(self.manifest, self.graph, &selected, &BTreeMap::default(), PlanOptions::default());
         let console = Some(&self.call.console);
-        let total = tasks.len() + exposures.len();
-        let mut follower = Follower::new(console, self.manifest, &self.opened.target, exposures, &mut self.outcomes);
-        follower.total = total;
+        let told = (tasks.len(), exposures);
+        let mut follower = Follower::new(console, self.manifest, &self.opened.target, told, &mut self.outcomes);
         for task in tasks {
             follower.skip(&task.node);
         }
@@ -232,21 +231,18 @@ impl<'a> Driver<'a> {
                     ..RunPlan::new(id, RequestId(id.to_string().into()), tasks)
                 };
                 let mut submission = Submission::new(plan, request.options.clone(), digest);
-                // Whoever called this program may be part of a trace; pipelines tell by this variable.
-                submission.traceparent =
-                    call.env.get("TRACEPARENT").cloned().filter(|text| Context::parse(text).is_some());
+                submission.traceparent = call.caller();
                 local.leader.submit(submission).map_err(|error| refuse(&error))?;
                 count
             }
         };
-        let total = tasks + exposures.len();
         local.join().map_err(|error| refuse(&error))?;
-        if self.is_announced {
-            call.console.start_progress(total as u64);
-        }
         let console = self.is_announced.then_some(&call.console);
-        let mut follower = Follower::new(console, self.manifest, &self.opened.target, exposures, &mut self.outcomes);
-        follower.total = total;
+        let told = (tasks, exposures);
+        let mut follower = Follower::new(console, self.manifest, &self.opened.target, told, &mut self.outcomes);
+        if let Some(console) = console {
+            console.start_progress(follower.total as u64);
+        }
         // A run with nothing to do is finished before anybody could tell.
         if tasks > 0 && follower.follow(&updates).is_none() {
             return Err(refuse(&"the leader stopped before the run was finished"));

@@ -1,7 +1,7 @@
 //! The leader dies, or leaves, while a run is under way.
 
 use crate::fleet::{Database, Fleet};
-use crate::support::Project;
+use crate::support::{Project, Running};
 
 /// Held by the test while a model waits for it.
 const LOCK: &str = "4728";
@@ -24,13 +24,19 @@ fn let_go(database: &mut Database) {
     database.0.batch_execute(&format!("select pg_advisory_unlock({LOCK})")).unwrap();
 }
 
-/// Builds with the leader gone in the middle; `end` is the signal that ends it.
-fn build_without_the_leader(end: &str) {
-    let mut fleet = Fleet::start(waiting(), 3, 2);
+/// A build that waits for the database to let go of it.
+fn build_in_its_middle(fleet: &Fleet) -> (Database, Running) {
     let mut database = fleet.client();
     hold(&mut database);
     let mut build = fleet.begin(&["build"]);
     build.await_line("START sql table model main.slow");
+    (database, build)
+}
+
+/// Builds with the leader gone in the middle; `end` is the signal that ends it.
+fn build_without_the_leader(end: &str) {
+    let mut fleet = Fleet::start(waiting(), 3, 2);
+    let (mut database, build) = build_in_its_middle(&fleet);
     let leader = fleet.leader();
     fleet.replica(leader).signal(end);
     fleet.replica(leader).code();
@@ -61,10 +67,7 @@ fn a_run_outlives_the_leader_s_orderly_end() {
 #[test]
 fn ctrl_c_cancels_the_run_on_the_cluster() {
     let fleet = Fleet::start(waiting(), 1, 1);
-    let mut database = fleet.client();
-    hold(&mut database);
-    let mut build = fleet.begin(&["build"]);
-    build.await_line("START sql table model main.slow");
+    let (mut database, build) = build_in_its_middle(&fleet);
     build.signal("INT");
     let ended = build.finish();
     assert_eq!(ended.code, Some(1), "{ended}\n{}", fleet.logs());
@@ -80,10 +83,7 @@ fn ctrl_c_cancels_the_run_on_the_cluster() {
 #[test]
 fn a_run_that_another_client_cancels_did_not_succeed() {
     let fleet = Fleet::start(waiting(), 1, 1);
-    let mut database = fleet.client();
-    hold(&mut database);
-    let mut build = fleet.begin(&["build"]);
-    build.await_line("START sql table model main.slow");
+    let (_database, build) = build_in_its_middle(&fleet);
     let run = fleet.json(&["runs", "list"])[0]["id"].as_str().unwrap().to_owned();
     fleet.kontiki(&["runs", "cancel", &run]).expect(0);
     let ended = build.finish();

@@ -41,14 +41,7 @@ pub fn plan(run: u64, tasks: &[(&str, &[u32])]) -> RunPlan {
 
 pub fn options() -> RunOptions {
     let vars = serde_json::json!({ "start_date": "2024-05-01", "limits": [1, 2.5, null] });
-    RunOptions {
-        verb: Verb::Build,
-        full_refresh: false,
-        fail_fast: false,
-        store_failures: false,
-        empty: false,
-        vars: vars.as_object().unwrap().clone(),
-    }
+    RunOptions { vars: vars.as_object().unwrap().clone(), ..RunOptions::new(Verb::Build) }
 }
 
 /// What a run of project `shop` builds into.

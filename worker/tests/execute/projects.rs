@@ -51,14 +51,7 @@ impl Folder {
     }
 
     fn run(&self, place: &Place, full_refresh: bool) -> Run {
-        let options = RunOptions {
-            verb: Verb::Build,
-            full_refresh,
-            fail_fast: false,
-            store_failures: false,
-            empty: false,
-            vars: JsonMap::new(),
-        };
+        let options = RunOptions { full_refresh, ..RunOptions::new(Verb::Build) };
         let invocation = Invocation {
             full_refresh,
             verb: "build".to_owned(),

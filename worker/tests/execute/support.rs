@@ -102,14 +102,7 @@ impl Project {
             dispatch: BTreeMap::new(),
             query_comment: None,
         };
-        let mut options = RunOptions {
-            verb: Verb::Build,
-            full_refresh: false,
-            fail_fast: false,
-            store_failures: false,
-            empty: false,
-            vars: JsonMap::new(),
-        };
+        let mut options = RunOptions::new(Verb::Build);
         configure(&mut options);
         let invocation = Invocation { full_refresh: options.full_refresh, ..Invocation::default() };
         let compiler = Compiler::new(Arc::new(manifest), place.target.clone(), invocation);

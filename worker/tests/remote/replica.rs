@@ -288,14 +288,7 @@ fn describe(root: &Path) -> Described {
         bundle: ContentDigest([7; 32]),
         manifest_digest: dbt::artifacts::digest(&manifest),
         target,
-        options: RunOptions {
-            verb: Verb::Build,
-            full_refresh: false,
-            fail_fast: false,
-            store_failures: false,
-            empty: false,
-            vars: JsonMap::new(),
-        },
+        options: RunOptions::new(Verb::Build),
         selected: Vec::new(),
         submitted_at: Timestamp::from_micros(1_700_000_000_000_000),
     }

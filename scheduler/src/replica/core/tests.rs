@@ -81,15 +81,8 @@ fn looks_at_the_clock_when_the_first_timeout_is_due() {
     let timeout = Duration::from_secs(3_600);
     let task = PlannedTask::new(NodeId::new("model.shop.a"), Vec::new());
     let plan = RunPlan { timeout: Some(timeout), ..RunPlan::new(RunId(uuid::Uuid::nil()), request, vec![task]) };
-    let options = RunOptions {
-        verb: Verb::Build,
-        full_refresh: false,
-        fail_fast: false,
-        store_failures: false,
-        empty: false,
-        vars: Default::default(),
-    };
-    let command = Command::SubmitRun(Box::new(Submission::new(plan, options, "m1")));
+    let submission = Submission::new(plan, RunOptions::new(Verb::Build), "m1");
+    let command = Command::SubmitRun(Box::new(submission));
     let submit = LogEntry { at, proposer: None, traceparent: None, command };
     core.apply(LogId::new(ENTRY, 2), Some(&Data(submit.to_bytes().into()))).expect("it is whole");
     assert_eq!(core.lock().next_tick, at.plus(timeout));
