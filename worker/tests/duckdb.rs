@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::diagnostic::Code;
-use common::relation::{Relation, RelationType};
+use common::relation::{Quoting, Relation, RelationType};
 use common::table::{Column, Datum, Response};
 use common::target::{self, AdapterType};
 use common::task::FailureKind;
@@ -476,7 +476,9 @@ fn collects_what_nobody_builds_any_more() {
             "create table {table} (a int); create view {view} as select 1; create table t__kontiki_x (a int)"
         ))
         .unwrap();
-    other.hold(&view).unwrap();
+    // Whoever builds may name it without quotes.
+    let quoting = Quoting { database: false, schema: false, identifier: false };
+    other.hold(&Relation { quoting, ..view.clone() }).unwrap();
     let collected = connection.collect_staging("w", "main").unwrap();
     assert_eq!(collected, Collected { dropped: vec![table], left: 1 });
     drop(other);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::diagnostic::Code;
-use common::relation::{Relation, RelationType};
+use common::relation::{Quoting, Relation, RelationType};
 use common::table::{Column, Datum, Response};
 use common::target::{self, AdapterType};
 use common::task::FailureKind;
@@ -542,6 +542,20 @@ fn collects_what_nobody_builds_any_more() {
     reader.rollback().unwrap();
     assert_eq!(collector.collect_staging(&world.database, "public").unwrap().dropped.len(), 1);
     assert_eq!(names(&mut *collector), ["t__kontiki_x"]);
+}
+
+#[test]
+fn what_is_built_without_quotes_is_nobody_elses_to_collect() {
+    let world = world();
+    let (mut builder, mut collector) = (world.connect(), world.connect());
+    let name = staging::name("Data", Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(1) });
+    let quoting = Quoting { database: false, schema: false, identifier: false };
+    let staging = Relation { quoting, ..world.relation(&name) };
+    builder.hold(&staging).unwrap();
+    builder.execute(&format!("create table {staging} (a int)")).unwrap();
+    let collected = collector.collect_staging(&world.database, "public").unwrap();
+    assert_eq!(collected, Collected { dropped: Vec::new(), left: 1 });
+    builder.execute(&format!("insert into {staging} values (1)")).unwrap();
 }
 
 /// Waits until the server has noticed who is gone.

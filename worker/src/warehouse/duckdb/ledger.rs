@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::Epoch;
 use common::diagnostic::Code;
-use common::relation::Relation;
+use common::relation::{Quoting, Relation};
 use common::task::FailureKind;
 
 use crate::warehouse::Error;
@@ -94,5 +94,6 @@ impl Ledger {
 }
 
 fn key(relation: &Relation) -> String {
-    relation.render().to_lowercase()
+    // As DuckDB compares names: whether they are quoted makes no difference.
+    Relation { quoting: Quoting::default(), ..relation.clone() }.render().to_lowercase()
 }

@@ -17,8 +17,9 @@ use crate::warehouse::{Collected, Connection, Error, staging};
 /// A reader who has the leftover open keeps it for now.
 const LOCK_TIMEOUT_MS: u32 = 100;
 
+/// Of the name without regard to case: what is created without quotes stands under another case than it was written in.
 fn key(staging: &Relation) -> String {
-    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    let part = |part: &Option<String>| part.as_deref().unwrap_or_default().to_lowercase();
     let name = format!("kontiki staging {}.{}", part(&staging.schema), part(&staging.identifier));
     format!("hashtextextended({}, 0)", quote_literal(&name))
 }
