@@ -1,12 +1,14 @@
 //! Writes `manifest.json`, building only its head where the rest is as it was.
 //!
 //! A note beside the file says from what it was built and what the file looked like then. Where both still hold, only `metadata`
-//! is new: who called, and when. As with dbt's partial parsing, `created_at` stays the time of the parse. Invariant: the file is read
-//! again only if nobody else has touched it, and whatever is wrong with the note merely costs building the document.
+//! is new: who called, and when. As with dbt's partial parsing, `created_at` stays the time of the parse. A head of the same length
+//! is written over the old one, which costs neither reading megabytes nor flushing them. Invariants: what is kept was touched by
+//! nobody else; whatever is wrong with the note merely costs building the document; the file is the whole document at any moment,
+//! though who reads while its head is being written may see the ids and times of two calls.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -18,7 +20,8 @@ use super::manifest::{Document, manifest};
 use crate::parse::Fingerprint;
 
 const NOTE_NAME: &str = "kontiki_manifest.txt";
-/// What follows `metadata`. Nothing inside of it can look like this: quotes within strings are escaped.
+const HEAD: &[u8] = b"{\"metadata\":";
+/// The end of `metadata` and what follows. Nothing inside of it can look like this: quotes within strings are escaped.
 const AFTER_METADATA: &[u8] = b"},\"nodes\":";
 
 /// Writes the document of a parse; `fingerprint` names that parse.
@@ -31,10 +34,9 @@ pub fn write_manifest(
     let document = manifest(found, metadata);
     let note = path.with_file_name(NOTE_NAME);
     let content = fingerprint.map(|fingerprint| content(found, fingerprint)).transpose()?;
-    let kept = content.as_ref().and_then(|content| rest(path, &note, content));
-    match kept {
-        Some(rest) => replace_head(path, &document, &rest)?,
-        None => super::replace(path, |out| document.write_to(out))?,
+    let is_kept = content.as_ref().is_some_and(|content| is_as_noted(path, &note, content));
+    if !is_kept || !renew_head(path, &document)? {
+        super::replace(path, |out| document.write_to(out))?;
     }
     if let Some(text) = content.and_then(|content| describe(path, &content)) {
         // Without the note the next call builds the document again, which is no error.
@@ -51,25 +53,23 @@ fn content(found: &Manifest, fingerprint: &Fingerprint) -> io::Result<Vec<u8>> {
     Ok(hasher.finalize().to_vec())
 }
 
-/// What follows `metadata` in the file, if it was built from that parse.
-fn rest(path: &Path, note: &Path, content: &[u8]) -> Option<Vec<u8>> {
-    let described = describe(path, content)?;
-    if fs::read_to_string(note).ok()? != described {
-        return None;
-    }
-    let mut bytes = fs::read(path).ok()?;
-    let end = bytes.windows(AFTER_METADATA.len()).position(|window| window == AFTER_METADATA)?;
-    bytes.drain(..=end);
-    Some(bytes)
+/// Whether the file was built from that parse and is as it was written.
+fn is_as_noted(path: &Path, note: &Path, content: &[u8]) -> bool {
+    describe(path, content).is_some_and(|described| fs::read_to_string(note).is_ok_and(|noted| noted == described))
 }
 
-fn replace_head(path: &Path, document: &Document<'_>, rest: &[u8]) -> io::Result<()> {
-    let mut bytes = b"{\"metadata\":".to_vec();
-    serde_json::to_writer(&mut bytes, &document.metadata_entry())?;
-    bytes.extend_from_slice(rest);
-    let partial = path.with_extension("json.partial");
-    fs::write(&partial, bytes)?;
-    fs::rename(partial, path)
+/// Writes `metadata` over what stands there; false where it has another length, or the file is not ours to write to.
+fn renew_head(path: &Path, document: &Document<'_>) -> io::Result<bool> {
+    let mut head = HEAD.to_vec();
+    serde_json::to_writer(&mut head, &document.metadata_entry())?;
+    let Ok(mut file) = fs::File::options().read(true).write(true).open(path) else { return Ok(false) };
+    let mut old = vec![0; head.len() - 1 + AFTER_METADATA.len()];
+    let fits = file.read_exact(&mut old).is_ok() && old.starts_with(HEAD) && old.ends_with(AFTER_METADATA);
+    if fits {
+        file.rewind()?;
+        file.write_all(&head)?;
+    }
+    Ok(fits)
 }
 
 /// The content and what tells without reading it that the file is the one that was written.

@@ -167,8 +167,8 @@ fn a_kept_manifest_gets_a_new_head_and_a_touched_one_is_built_again() {
     let built = write("first");
     assert_eq!(built["metadata"]["invocation_id"], "first");
     let mut expected = built.clone();
-    expected["metadata"]["invocation_id"] = "second".into();
-    assert_eq!(write("second"), expected);
+    expected["metadata"]["invocation_id"] = "other".into();
+    assert_eq!(write("other"), expected);
 
     // Only what is kept can show that the document was not built again.
     let marked = fs::read_to_string(&path).expect("it is there").replace("model.kept.a", "model.kept.x");
@@ -176,7 +176,11 @@ fn a_kept_manifest_gets_a_new_head_and_a_touched_one_is_built_again() {
     fs::write(&path, marked).expect("it is written");
     let file = fs::File::options().write(true).open(&path).expect("it opens");
     file.set_modified(stamp).expect("its time is set");
-    assert!(write("third")["nodes"].get("model.kept.x").is_some());
+    let renewed = write("third");
+    assert_eq!(renewed["metadata"]["invocation_id"], "third");
+    assert!(renewed["nodes"].get("model.kept.x").is_some());
+    // A head of another length does not fit.
+    assert!(write("of another length")["nodes"].get("model.kept.x").is_none());
 
     fs::write(&path, "touched").expect("it is written");
     assert_eq!(write("first"), built);
