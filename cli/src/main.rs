@@ -29,6 +29,11 @@ use exit::Exit;
 use project::{Call, Refused};
 use telemetry::Telemetry;
 
+/// For the whole process, DuckDB's library included: docs/adr/0013-one-allocator.md.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let started_at = Timestamp::from_micros(chrono::Utc::now().timestamp_micros());
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| args::refuse(&error));
