@@ -71,10 +71,13 @@ pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refus
     let selected = select(call, &ready, &execute.selection, verb)?;
     let options = run::options(verb, call, execute.full_refresh, execute.store_failures, execute.empty);
     let request = Request { options, selected, resume: None };
-    match servers {
+    let exit = match servers {
         Some(servers) => cluster::submit(call, &servers, &ready, &request, (&execute.selection, &execute.submit)),
         None => run::run(call, &ready.opened, &ready.manifest, &ready.graph, request, early),
-    }
+    };
+    // The program ends here. Taking a large manifest apart would only make the shell wait.
+    std::mem::forget(ready);
+    exit
 }
 
 /// The cluster that a call is meant for, if it is.

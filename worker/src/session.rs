@@ -222,6 +222,8 @@ impl Session {
             self.fill_slots();
             self.send_reports();
         }
+        // The leader has nothing more to say: it records that while the warehouse closes.
+        drop(self.outbox.take());
         self.slots.stop();
     }
 

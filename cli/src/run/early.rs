@@ -13,7 +13,7 @@ use common::target::Connection as Settings;
 use scheduler::local::{self, Handle};
 use worker::warehouse::{self, Connection, Warehouse};
 
-use super::{STATE_DIR, refuse_local, refuse_warehouse, state_corrupt};
+use super::{STATE_DIR, refuse_warehouse, state_corrupt};
 use crate::project::{Call, Opened, Refused};
 
 /// A thread that opens something; `None` once it was asked for.
@@ -56,10 +56,11 @@ impl Early {
         }
     }
 
-    pub fn leader(&mut self, call: &Call) -> Result<Handle, Refused> {
+    /// What is wrong is for the caller to tell, with `refuse_local`.
+    pub fn leader(&mut self) -> anyhow::Result<Handle> {
         match take(&mut self.leader) {
-            Some(opened) => opened.map_err(|error| refuse_local(call, &error.into())),
-            None => Err(call.refuse_with(Code::Internal, &"opening the local state ended without an answer")),
+            Some(opened) => Ok(opened?),
+            None => Err(anyhow::anyhow!("opening the local state ended without an answer")),
         }
     }
 }

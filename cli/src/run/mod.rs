@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::diagnostic::Code;
-use common::run::{RetryPolicy, RunOptions, RunPlan, Verb};
+use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
 use common::telemetry::{self, Span, SpanId};
 use common::{Diagnostic, Manifest, NodeId, RequestId, RunId, Timestamp};
 use dbt::compile::Compiler;
 use dbt::graph::{Graph, PlanOptions};
 use dbt::hooks::When;
-use scheduler::local::{RunView, Submission};
+use scheduler::local::{Handle, RunView, Submission};
 use worker::adapter::Adapter;
 use worker::{Artifacts, Run};
 
@@ -120,6 +120,15 @@ pub fn last_run(call: &Call, opened: &Opened) -> Result<Option<RunView>, Refused
     ask().map_err(|error| refuse_local(call, &error))
 }
 
+/// What is known of a run before it begins.
+struct Planned {
+    /// Of the manifest.
+    digest: String,
+    tasks: Vec<PlannedTask>,
+    /// Selected too, and only told of.
+    exposures: BTreeSet<NodeId>,
+}
+
 struct Driver<'a> {
     call: &'a Call,
     opened: &'a Opened,
@@ -156,8 +165,11 @@ impl<'a> Driver<'a> {
     /// Brings the run to its end, whatever its outcome.
     fn drive(mut self, request: Request) -> Result<Self, Refused> {
         let call = self.call;
+        // A warehouse takes longer to open than the local state; what is wrong with it is told first all the same.
+        let led = self.early.leader().map(|leader| (self.plan(&leader, &request), leader));
         let (warehouse, connection) = self.early.warehouse(call, self.opened)?;
-        let leader = self.early.leader(call)?;
+        let (planned, leader) = led.map_err(|error| refuse_local(call, &error))?;
+        let planned = planned?;
         let adapter = Adapter::new(warehouse.adapter_type(), connection);
         let local = Local::start(leader, self.opened.target.threads, warehouse)
             .map_err(|error| call.refuse_with(Code::Io, &error))?;
@@ -175,7 +187,7 @@ impl<'a> Driver<'a> {
         let may_go_on = !self.is_announced
             || hooks::run(When::Start, self.manifest, &run, &adapter, &call.console, &mut self.outcomes);
         if may_go_on {
-            let result = self.follow(&local, id, &request, &run);
+            let result = self.follow(&local, id, &request, planned, &run);
             call.console.end_progress();
             result?;
         } else {
@@ -205,24 +217,42 @@ impl<'a> Driver<'a> {
         self.call.console.emit(&Event::Blank);
     }
 
+    /// What a new run does, in which order; a run that goes on has its tasks already.
+    fn plan(&self, leader: &Handle, request: &Request) -> Result<Planned, Refused> {
+        let digest = dbt::artifacts::digest(self.manifest);
+        let (exposures, selected) = apart(self.manifest, &request.selected);
+        let tasks = match &request.resume {
+            Some(_) => Vec::new(),
+            None => {
+                let durations = leader.durations().map_err(|error| self.call.refuse_with(Code::Internal, &error))?;
+                let options = PlanOptions { tests_block: request.options.verb == Verb::Build };
+                dbt::graph::plan(self.manifest, self.graph, &selected, &durations, options)
+            }
+        };
+        Ok(Planned { digest, tasks, exposures })
+    }
+
     /// Hands the run to the leader and follows it.
-    fn follow(&mut self, local: &Local, id: RunId, request: &Request, run: &Run) -> Result<(), Refused> {
+    fn follow(
+        &mut self,
+        local: &Local,
+        id: RunId,
+        request: &Request,
+        planned: Planned,
+        run: &Run,
+    ) -> Result<(), Refused> {
         let call = self.call;
         let refuse = |error: &dyn std::fmt::Display| call.refuse_with(Code::Internal, error);
-        let (exposures, selected) = apart(self.manifest, &request.selected);
+        let Planned { digest, tasks, exposures } = planned;
         self.interrupt.on_first({
             let leader = local.leader.clone();
             // An error means that the leader has stopped, and the run with it.
             move || drop(leader.cancel(id))
         });
         let updates = local.leader.subscribe(id).map_err(|error| refuse(&error))?;
-        let digest = dbt::artifacts::digest(self.manifest);
         let tasks = match &request.resume {
             Some(_) => local.leader.retry(id, digest).map_err(|error| refuse(&error))? as usize,
             None => {
-                let durations = local.leader.durations().map_err(|error| refuse(&error))?;
-                let options = PlanOptions { tests_block: request.options.verb == Verb::Build };
-                let tasks = dbt::graph::plan(self.manifest, self.graph, &selected, &durations, options);
                 let count = tasks.len();
                 run.set_ranks(tasks.iter().map(|task| (task.node.clone(), task.priority)).collect());
                 let plan = RunPlan {
@@ -362,7 +392,8 @@ fn refuse_local(call: &Call, error: &anyhow::Error) -> Refused {
     let code = match error.downcast_ref::<scheduler::local::Error>() {
         Some(error) if error.is_locked() => Code::StateLocked,
         Some(error) if error.is_corrupt() => return call.refuse(state_corrupt(format!("{error:#}"))),
-        _ => Code::Io,
+        Some(_) => Code::Io,
+        None => Code::Internal,
     };
     call.refuse_with(code, &format!("{error:#}"))
 }
