@@ -19,6 +19,10 @@ MANIFEST_FIELDS = {
         "path", "original_file_path", "package_name", "source_description",
     ],
     "exposures": ["name", "type", "label", "maturity", "url", "description", "owner", "depends_on", "fqn", "tags"],
+    "unit_tests": [
+        "name", "model", "given", "expect", "description", "overrides", "depends_on", "config", "fqn", "path",
+        "original_file_path", "package_name", "resource_type", "schema", "versions", "version",
+    ],
     "docs": ["name", "package_name", "path", "block_contents"],
     "groups": ["name", "package_name", "owner"],
 }

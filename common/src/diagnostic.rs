@@ -86,6 +86,8 @@ codes! {
     InvalidConfig = "K1301", "A config value is not valid";
     Unsupported = "K1302", "A feature of dbt that Kontiki does not support yet";
     ContractInvalid = "K1303", "A model contract cannot be enforced";
+    UnitTestInvalid = "K1304", "A unit test cannot be run as it is written";
+    LeftOut = "K1305", "A resource is not in the manifest";
     SelectorInvalid = "K1401", "A node selection cannot be understood";
     NothingSelected = "K1402", "The selection matches no node";
     SqlError = "K2001", "The warehouse refused the SQL";
@@ -99,6 +101,7 @@ codes! {
     SchemaChanged = "K2009", "The columns of an incremental model changed";
     LibraryMissing = "K2010", "The DuckDB library cannot be loaded";
     TestFailed = "K2011", "A data test found failures";
+    UnitTestFailed = "K2012", "A model gave other rows than its unit test expects";
     Canceled = "K2101", "The run was canceled";
     Timeout = "K2102", "A task ran out of time";
     WorkerLost = "K2103", "The worker stopped while it ran the task";

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::node_config::{Docs, NodeConfig, QuotingOverride};
 use crate::relation::Quoting;
 use crate::target::AdapterType;
+use crate::unit_test::UnitTest;
 use crate::{Json, JsonMap, NodeId, Relation};
 
 /// dbt's resource types, as `--resource-type` and artifacts spell them.
@@ -76,7 +77,7 @@ pub struct Manifest {
     pub project_id: String,
     pub adapter_type: AdapterType,
     pub quoting: Quoting,
-    /// Models, seeds, snapshots, tests, analyses and operations that are enabled.
+    /// Models, seeds, snapshots, tests of data and of models, analyses and operations that are enabled.
     pub nodes: BTreeMap<NodeId, Node>,
     pub sources: BTreeMap<NodeId, Source>,
     pub exposures: BTreeMap<NodeId, Exposure>,
@@ -159,7 +160,7 @@ pub struct ColumnInfo {
     pub doc_blocks: Vec<NodeId>,
 }
 
-/// Anything that has SQL or data: model, seed, snapshot, test, analysis, operation.
+/// Anything that has SQL or data: model, seed, snapshot, test, unit test, analysis, operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub unique_id: NodeId,
@@ -201,6 +202,8 @@ pub struct Node {
     pub doc_blocks: Vec<NodeId>,
     pub model: Option<ModelInfo>,
     pub test: Option<TestInfo>,
+    /// Of a unit test, whose `raw_code` is that of the tested model.
+    pub unit_test: Option<Box<UnitTest>>,
     /// Of an operation: its place among its package's hooks.
     pub hook_index: Option<u32>,
 }
@@ -408,6 +411,7 @@ impl Node {
             doc_blocks: Vec::new(),
             model: None,
             test: None,
+            unit_test: None,
             hook_index: None,
         }
     }

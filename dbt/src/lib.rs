@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod cache;
 pub mod compile;
 pub mod context;
+pub mod csv;
 pub mod files;
 pub mod graph;
 pub mod hooks;

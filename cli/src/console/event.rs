@@ -13,7 +13,7 @@ use crate::args::LogLevel;
 /// A node as its lines name it.
 #[derive(Clone, Debug)]
 pub struct NodeLine {
-    /// `sql view model main.a`, `seed file main.s`, `test not_null_a_id`, `hook: tiny.on-run-start.0`
+    /// `sql view model main.a`, `seed file main.s`, `test not_null_a_id`, `unit_test a::adds_up`, `hook: tiny.on-run-start.0`
     pub description: String,
     /// What follows `SKIP`: `relation main.b`, `test not_null_a_id`.
     pub skip_description: String,
@@ -250,7 +250,7 @@ impl Event {
                     NodeStatus::Error | NodeStatus::Fail => style.red(&label),
                 };
                 let name = match node.kind {
-                    NodeKind::Test => node.description.strip_prefix("test ").unwrap_or(&node.description),
+                    NodeKind::Test => node.description.split_once(' ').map_or(&*node.description, |(_, name)| name),
                     _ => &node.description,
                 };
                 padded(node, &format!("{head} {name}"), &painted, Some(*seconds), width)

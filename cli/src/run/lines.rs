@@ -26,6 +26,10 @@ pub fn node_line(node: &Node, target: &Target, total: usize) -> NodeLine {
             (NodeKind::Snapshot, format!("snapshot {relation}"), format!("relation {}.{}", node.schema, node.alias))
         }
         ResourceType::Test => (NodeKind::Test, format!("test {}", node.name), format!("test {}", node.name)),
+        ResourceType::UnitTest => {
+            let model = node.unit_test.as_ref().map_or("", |test| test.model.as_str());
+            (NodeKind::Test, format!("unit_test {model}::{}", node.alias), format!("unit_test {}", node.name))
+        }
         other => (NodeKind::Model, format!("{other} {}", node.name), format!("{other} {}", node.name)),
     };
     let info = json!({
@@ -125,6 +129,7 @@ pub fn found(manifest: &Manifest) -> String {
         (manifest.exposures.len(), "exposure"),
         (manifest.macros.len(), "macro"),
         (manifest.groups.len(), "group"),
+        (of_type(ResourceType::UnitTest), "unit test"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use common::diagnostic::Code;
-use common::manifest::ResourceType;
+use common::manifest::{Node, ResourceType};
 use common::node_config::Materialization;
 use common::task::{NodeResult, NodeStatus};
 use common::{Manifest, NodeId};
-use dbt::artifacts::NodeOutcome;
+use dbt::artifacts::{NodeOutcome, sql_path};
 
 use crate::console::{Console, Ended, Event};
 use crate::exit::Exit;
@@ -86,7 +86,7 @@ impl Outcomes {
 fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcome: &Outcome, is_warning: bool) {
     let node = manifest.nodes.get(&outcome.node);
     let resource_type = node.map_or("operation", |node| node.resource_type.as_str()).to_owned();
-    let name = node.map_or_else(|| outcome.node.to_string(), |node| node.name.clone());
+    let name = node.map_or_else(|| outcome.node.to_string(), |node| name_of(node).to_owned());
     let path = node.map(|node| node.original_file_path.clone()).unwrap_or_default();
     console.emit(&Event::Blank);
     console.emit(&if is_warning {
@@ -102,7 +102,7 @@ fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcom
     }
     let Some(node) = node else { return };
     if outcome.result.compiled_code.is_some() {
-        let path = compiled.join(&node.package_name).join(compiled_path(node));
+        let path = compiled.join(sql_path(node));
         console.emit(&Event::Blank);
         console.emit(&Event::CompiledPath(path.display().to_string()));
     }
@@ -115,10 +115,7 @@ fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcom
     }
 }
 
-/// Below `target/compiled/<package>/`: the file itself, or for a generic test a file of its own inside a folder named as the
-/// properties file.
-fn compiled_path(node: &common::manifest::Node) -> std::path::PathBuf {
-    let own_file = Path::new(&node.original_file_path);
-    let is_generic = node.test.as_ref().is_some_and(|test| test.metadata.is_some());
-    if is_generic { own_file.join(&node.path) } else { own_file.to_owned() }
+/// A unit test is told by its version, too.
+fn name_of(node: &Node) -> &str {
+    if node.unit_test.is_some() { &node.alias } else { &node.name }
 }

@@ -25,7 +25,10 @@ pub fn list(call: &Call, list: &List) -> Result<Exit, Refused> {
     };
     let manifest = &ready.manifest;
     let json = |id: &NodeId| -> Option<JsonMap> {
-        let node = manifest.nodes.get(id).map(|node| artifacts::node(node, 0.0));
+        let node = manifest.nodes.get(id).map(|node| match node.unit_test {
+            Some(_) => artifacts::unit_test(node, 0.0),
+            None => artifacts::node(node, 0.0),
+        });
         let source = || manifest.sources.get(id).map(|source| artifacts::source(source, 0.0));
         let exposure = || manifest.exposures.get(id).map(|exposure| artifacts::exposure(exposure, 0.0));
         node.or_else(source).or_else(exposure)

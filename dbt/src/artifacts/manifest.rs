@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::Metadata;
 use super::node::{doc_block, exposure, group, macro_, node, source};
+use super::unit_test::unit_test;
 
 /// Entries that are turned into text at once, by all threads; bounds what is held in memory.
 const BATCH: usize = 512;
@@ -32,22 +33,24 @@ impl Document<'_> {
         let created_at = self.metadata.generated_at.as_micros() as f64 / 1e6;
         out.write_all(b"{\"metadata\":")?;
         serde_json::to_writer(&mut *out, &self.metadata_entry())?;
-        entries(out, "nodes", &manifest.nodes, |found| grouped(manifest, found, created_at))?;
-        entries(out, "sources", &manifest.sources, |found| source(found, created_at))?;
-        entries(out, "macros", &manifest.macros, |found| macro_(found, created_at))?;
-        entries(out, "docs", &manifest.docs, doc_block)?;
-        entries(out, "exposures", &manifest.exposures, |found| exposure(found, created_at))?;
+        let is_unit_test = |node: &Node| node.unit_test.is_some();
+        entries(out, "nodes", &manifest.nodes, |node| !is_unit_test(node), |found| grouped(manifest, found, created_at))?;
+        entries(out, "sources", &manifest.sources, |_| true, |found| source(found, created_at))?;
+        entries(out, "macros", &manifest.macros, |_| true, |found| macro_(found, created_at))?;
+        entries(out, "docs", &manifest.docs, |_| true, doc_block)?;
+        entries(out, "exposures", &manifest.exposures, |_| true, |found| exposure(found, created_at))?;
         field(out, "metrics", &json!({}))?;
-        entries(out, "groups", &manifest.groups, group)?;
+        entries(out, "groups", &manifest.groups, |_| true, group)?;
         field(out, "selectors", &manifest.selectors)?;
         field(out, "disabled", &disabled(manifest, created_at))?;
         let (parents, children) = edges(manifest);
         field(out, "parent_map", &parents)?;
         field(out, "child_map", &children)?;
         field(out, "group_map", &group_map(manifest))?;
-        for absent in ["saved_queries", "semantic_models", "unit_tests", "functions"] {
-            field(out, absent, &json!({}))?;
-        }
+        field(out, "saved_queries", &json!({}))?;
+        field(out, "semantic_models", &json!({}))?;
+        entries(out, "unit_tests", &manifest.nodes, is_unit_test, |found| unit_test(found, created_at))?;
+        field(out, "functions", &json!({}))?;
         out.write_all(b"}")
     }
 }
@@ -75,6 +78,9 @@ impl Document<'_> {
 
 /// A node with its group: a test belongs to that of what it tests.
 fn grouped(manifest: &Manifest, found: &Node, created_at: f64) -> JsonMap {
+    if found.unit_test.is_some() {
+        return unit_test(found, created_at);
+    }
     let mut out = node(found, created_at);
     out.insert("group".to_owned(), json!(group_of(manifest, found)));
     out
@@ -94,15 +100,16 @@ fn field(out: &mut impl Write, key: &str, value: &impl Serialize) -> io::Result<
     Ok(serde_json::to_writer(out, value)?)
 }
 
-/// Entries by id.
+/// Entries by id, those that `is_meant`.
 fn entries<T: Sync, J: Serialize>(
     out: &mut impl Write,
     key: &str,
     found: &BTreeMap<NodeId, T>,
+    is_meant: impl Fn(&T) -> bool,
     to_json: impl Fn(&T) -> J + Sync,
 ) -> io::Result<()> {
     write!(out, ",\"{key}\":{{")?;
-    let all: Vec<(&NodeId, &T)> = found.iter().collect();
+    let all: Vec<(&NodeId, &T)> = found.iter().filter(|(_, entry)| is_meant(entry)).collect();
     let render = |entries: &[(&NodeId, &T)]| -> serde_json::Result<Vec<u8>> {
         let mut text = Vec::new();
         for (id, entry) in entries {

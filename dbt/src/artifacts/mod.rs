@@ -9,6 +9,8 @@ mod manifest;
 mod node;
 mod rewrite;
 mod run_results;
+mod sql_path;
+mod unit_test;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -23,6 +25,8 @@ pub use digest::digest;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use rewrite::write_manifest;
+pub use sql_path::sql_path;
+pub use unit_test::unit_test;
 pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
 
 use crate::project::DBT_VERSION;

@@ -301,6 +301,6 @@ fn docs(docs: &Docs) -> Json {
     json!({ "show": docs.show, "node_color": docs.node_color })
 }
 
-fn extend<const N: usize>(out: &mut JsonMap, keys: [(&str, Json); N]) {
+pub(super) fn extend<const N: usize>(out: &mut JsonMap, keys: [(&str, Json); N]) {
     out.extend(keys.into_iter().map(|(key, value)| (key.to_owned(), value)));
 }

@@ -7,8 +7,10 @@ mod comment;
 mod ephemeral;
 mod inline;
 mod session;
+mod sides;
 #[cfg(test)]
 mod tests;
+mod unit_test;
 pub mod values;
 
 use std::rc::Rc;
@@ -27,6 +29,7 @@ use crate::context::rendering::Shared;
 pub use crate::context::{Error, Invocation, Output};
 pub use inline::inline_node;
 pub use session::Session;
+pub use sides::{Cell, Sides};
 
 /// Compiles the nodes of one manifest for one invocation. Macros are parsed when they are first called, once for all threads.
 pub struct Compiler {

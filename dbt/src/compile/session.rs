@@ -20,11 +20,11 @@ use crate::jinja::{Interpreter, Resolver, Template};
 
 /// Rendering in the context of one node, over one connection.
 pub struct Session<'c> {
-    compiler: &'c Compiler,
-    context: Rc<Rendering>,
+    pub(super) compiler: &'c Compiler,
+    pub(super) context: Rc<Rendering>,
     interpreter: Interpreter,
-    node: Node,
-    adapter: Rc<dyn Adapter>,
+    pub(super) node: Node,
+    pub(super) adapter: Rc<dyn Adapter>,
 }
 
 impl<'c> Session<'c> {
@@ -56,10 +56,15 @@ impl<'c> Session<'c> {
         }
     }
 
-    fn own_code(&mut self) -> Result<String, Error> {
+    pub(super) fn own_code(&mut self) -> Result<String, Error> {
         // A seed's data is not a template.
         if self.node.resource_type == ResourceType::Seed {
             return Ok(String::new());
+        }
+        if let Some(test) = self.node.unit_test.take() {
+            let code = self.unit_test_code(&test);
+            self.node.unit_test = Some(test);
+            return code;
         }
         let added = generic_test::add_arguments(&self.context, &mut self.interpreter);
         added.map_err(|interrupt| self.located(error_of(interrupt)))?;
@@ -69,6 +74,9 @@ impl<'c> Session<'c> {
 
     /// The ephemeral models that the code just rendered needs, theirs first. `open` are the models being compiled.
     fn ctes(&mut self, open: &mut Vec<NodeId>) -> Result<Vec<ExtraCte>, Error> {
+        if let Some(test) = &self.node.unit_test {
+            return self.fixtures(test);
+        }
         let mut ctes: Vec<ExtraCte> = Vec::new();
         open.push(self.node.unique_id.clone());
         for id in self.context.ephemeral.take() {
@@ -155,7 +163,7 @@ impl<'c> Session<'c> {
     }
 
     #[expect(clippy::boxed_local, reason = "the interpreter's errors come boxed")]
-    fn located(&self, error: Box<JinjaError>) -> Error {
+    pub(super) fn located(&self, error: Box<JinjaError>) -> Error {
         Places { shared: &self.compiler.shared, node: Some(&self.node) }.locate(*error)
     }
 }

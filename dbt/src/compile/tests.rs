@@ -125,6 +125,7 @@ fn model(name: &str, code: &str, materialized: Materialization, upstream: &[&str
         doc_blocks: Vec::new(),
         model: None,
         test: None,
+        unit_test: None,
         hook_index: None,
     }
 }

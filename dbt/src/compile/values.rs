@@ -3,6 +3,7 @@
 use common::relation::Relation;
 use common::table::Column;
 use common::target::AdapterType;
+use common::{Json, JsonMap};
 
 use crate::context::arguments::text_of;
 use crate::context::column::ColumnObject;
@@ -19,6 +20,21 @@ pub fn columns(columns: &[Column], adapter: AdapterType) -> Value {
     let columns: Vec<Value> =
         columns.iter().map(|column| ColumnObject::from_warehouse(column, adapter).into_value()).collect();
     Value::list(columns)
+}
+
+/// The column's type as `column.data_type` gives it.
+pub fn column_type(column: &Column, adapter: AdapterType) -> String {
+    ColumnObject::from_warehouse(column, adapter).data_type()
+}
+
+/// The column's name as `column.quoted` gives it.
+pub fn quoted_column(column: &Column) -> String {
+    format!("\"{}\"", column.name)
+}
+
+/// Rows by the names of their columns.
+pub fn rows(rows: &[JsonMap]) -> Value {
+    Value::from(&Json::from_iter(rows.iter().cloned().map(Json::Object)))
 }
 
 /// A list of texts.

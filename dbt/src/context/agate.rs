@@ -28,11 +28,7 @@ pub struct TableObject {
 impl TableObject {
     pub fn new(table: &Table, output: Arc<dyn Output>) -> Self {
         let width = table.columns.len();
-        let fractional: Vec<bool> = (0..width)
-            .map(|column| {
-                table.rows.iter().any(|row| matches!(row.get(column), Some(Datum::Float(_) | Datum::Decimal(_))))
-            })
-            .collect();
+        let fractional = fractional(table);
         let types = (0..width)
             .map(|column| {
                 match table.rows.iter().filter_map(|row| row.get(column)).find(|cell| **cell != Datum::Null) {
@@ -46,13 +42,10 @@ impl TableObject {
                 }
             })
             .collect();
-        let row = |cells: &Vec<Datum>| {
-            cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect()
-        };
         Self {
             names: table.columns.iter().map(|column| Rc::from(column.name.as_str())).collect(),
             types,
-            rows: table.rows.iter().map(row).collect(),
+            rows: values(table),
             output,
         }
     }
@@ -122,6 +115,23 @@ impl TableObject {
         shown.extend(lines[1..].iter().map(show));
         shown.join("\n")
     }
+}
+
+/// The cells of a result with the types that dbt gives them.
+pub fn values(table: &Table) -> Vec<Rc<[Value]>> {
+    let fractional = fractional(table);
+    let row = |cells: &Vec<Datum>| {
+        cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect()
+    };
+    table.rows.iter().map(row).collect()
+}
+
+/// Whether a column holds numbers with a fraction.
+fn fractional(table: &Table) -> Vec<bool> {
+    let has_fraction = |column: usize| {
+        table.rows.iter().any(|row| matches!(row.get(column), Some(Datum::Float(_) | Datum::Decimal(_))))
+    };
+    (0..table.columns.len()).map(has_fraction).collect()
 }
 
 fn value_of(cell: &Datum, fractional: bool) -> Value {

@@ -14,7 +14,7 @@ use super::column::ColumnClass;
 use super::config::ConfigObject;
 use super::relation::RelationClass;
 use super::rendering::{Mode, Namespace, NamespaceKind, Rendering, gone, raise};
-use super::{exceptions, model, references, results, time, variables};
+use super::{exceptions, model, references, results, time, unit_test, variables};
 use crate::artifacts;
 use crate::jinja::Interpreter;
 use crate::jinja::error::{Interrupt, Result};
@@ -136,6 +136,7 @@ pub fn create(context: &Rc<Rendering>, name: &str) -> Option<Value> {
             Value::function("submit_python_job", |_, _| Err(raise("Python models are not supported")))
         }
         "this" => match &context.node {
+            Some(node) if node.unit_test.is_some() => unit_test::this(context),
             Some(node) if node.resource_type != ResourceType::Operation => context.this()?.into_value(),
             Some(_) => Value::None,
             None => return None,
@@ -207,7 +208,9 @@ fn arguments(invocation: &Invocation) -> JsonMap {
 fn graph(context: &Rendering) -> Value {
     let mut fields = JsonMap::new();
     if let Some(manifest) = &context.shared.manifest {
-        let nodes = manifest.nodes.iter().map(|(id, node)| (id.to_string(), Json::Object(model::node(node, None))));
+        // dbt's graph has no unit tests.
+        let nodes = manifest.nodes.iter().filter(|(_, node)| node.unit_test.is_none());
+        let nodes = nodes.map(|(id, node)| (id.to_string(), Json::Object(model::node(node, None))));
         fields.insert("nodes".to_owned(), Json::Object(nodes.collect()));
         let sources =
             manifest.sources.iter().map(|(id, source)| (id.to_string(), Json::Object(artifacts::source(source, 0.0))));

@@ -26,6 +26,7 @@ pub(crate) mod rendering;
 pub(crate) mod results;
 pub(crate) mod run_result;
 pub(crate) mod time;
+pub(crate) mod unit_test;
 pub(crate) mod variables;
 pub mod yaml;
 

@@ -10,8 +10,9 @@ use super::arguments::text_of;
 use super::parsing::RECORD_BYTES;
 use super::relation::RelationObject;
 use super::rendering::{Mode, Rendering, raise};
+use super::unit_test;
 use crate::jinja::Interpreter;
-use crate::jinja::error::Result;
+use crate::jinja::error::{Interrupt, Result};
 use crate::jinja::value::{Args, Value};
 
 /// `ref('model')`, `ref('package', 'model')`, `ref('model', v=2)`
@@ -52,11 +53,17 @@ pub fn source(context: &Rc<Rendering>, interpreter: &mut Interpreter, args: Args
         .as_ref()
         .and_then(|manifest| shared.lookup.source(manifest, &source, &table, [&context.package, &shared.name]));
     match found {
+        Some(found) if is_unit_test(context) => match unit_test::input(context, &found.unique_id) {
+            Some(relation) => Ok(relation.into_value()),
+            None => Err(unknown_source(context, &source, &table)),
+        },
         Some(found) => Ok(of_source(context, found)?.into_value()),
-        None => {
-            Err(raise(format!("{} depends on a source named '{source}.{table}' which was not found", subject(context))))
-        }
+        None => Err(unknown_source(context, &source, &table)),
     }
+}
+
+fn unknown_source(context: &Rendering, source: &str, table: &str) -> Interrupt {
+    raise(format!("{} depends on a source named '{source}.{table}' which was not found", subject(context)))
 }
 
 fn resolve(context: &Rendering, item: &Ref) -> Result<Value> {
@@ -66,8 +73,12 @@ fn resolve(context: &Rendering, item: &Ref) -> Result<Value> {
         shared.lookup.node(manifest, &item.name, item.package.as_deref(), item.version.as_deref(), order)
     });
     let Some(target) = found else {
-        return Err(raise(format!("{} depends on a node named '{}' which was not found", subject(context), item.name)));
+        return Err(unknown_node(context, &item.name));
     };
+    if is_unit_test(context) {
+        let input = unit_test::input(context, &target.unique_id);
+        return input.map(RelationObject::into_value).ok_or_else(|| unknown_node(context, &item.name));
+    }
     let free = context.node.as_ref().is_none_or(|node| {
         matches!(node.resource_type, ResourceType::Operation | ResourceType::SqlOperation)
             || node.depends_on.nodes.contains(&target.unique_id)
@@ -85,6 +96,15 @@ fn resolve(context: &Rendering, item: &Ref) -> Result<Value> {
         )));
     }
     Ok(of_node(context, target).into_value())
+}
+
+fn unknown_node(context: &Rendering, name: &str) -> Interrupt {
+    raise(format!("{} depends on a node named '{name}' which was not found", subject(context)))
+}
+
+/// Then only what is given for the test can be referenced.
+fn is_unit_test(context: &Rendering) -> bool {
+    context.node.as_ref().is_some_and(|node| node.unit_test.is_some())
 }
 
 fn subject(context: &Rendering) -> String {

@@ -80,6 +80,8 @@ pub struct Rendering {
     /// Names added by the caller: a test's arguments, `sql`.
     pub extra: RefCell<HashMap<Rc<str>, Value>>,
     members: RefCell<HashMap<Rc<str>, Option<Value>>>,
+    /// What macros of packages return in a unit test, by package and name.
+    pub overrides: RefCell<HashMap<(String, String), Value>>,
     /// `store_result`; `None` once a result was loaded.
     pub results: RefCell<HashMap<String, Option<Value>>>,
     /// Ephemeral models that were referred to, in order.
@@ -104,6 +106,7 @@ impl Rendering {
             lookups: RefCell::default(),
             extra: RefCell::default(),
             members: RefCell::default(),
+            overrides: RefCell::default(),
             results: RefCell::default(),
             ephemeral: RefCell::default(),
             compiled_code: RefCell::default(),
@@ -332,6 +335,10 @@ impl Namespace {
         let context = self.context.upgrade().ok_or_else(gone)?;
         Ok(match &self.kind {
             NamespaceKind::Package(package) => {
+                let key = (package.to_string(), name.to_owned());
+                if let Some(overridden) = context.overrides.borrow().get(&key) {
+                    return Ok(Some(overridden.clone()));
+                }
                 context.note_lookup(name);
                 context.shared.macros.get(package, name).map(|entry| context.bind(entry))
             }

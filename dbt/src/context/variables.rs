@@ -7,6 +7,7 @@ use common::{Json, JsonMap};
 
 use super::arguments::{argument, text_of};
 use super::rendering::{Mode, Rendering, gone, raise};
+use super::unit_test;
 use crate::jinja::Interpreter;
 use crate::jinja::error::{Interrupt, Result};
 use crate::jinja::value::{Args, Object, Value};
@@ -17,6 +18,9 @@ pub const SECRET_PREFIX: &str = "DBT_ENV_SECRET";
 /// `env_var('NAME', 'default')`
 pub fn env_var(context: &Rc<Rendering>, _interpreter: &mut Interpreter, args: Args) -> Result<Value> {
     let name = argument(&args, 0, "var").as_ref().and_then(text_of).unwrap_or_default();
+    if let Some(value) = unit_test::overrides(context).and_then(|overrides| overrides.env_vars.get(&name)) {
+        return Ok(Value::from(value));
+    }
     if name.starts_with(SECRET_PREFIX) {
         let message = "Secret env vars are allowed only in profiles.yml or packages.yml.";
         return Err(raise(format!("{message} Found '{name}' referenced elsewhere.")));
@@ -42,10 +46,13 @@ struct Var {
     context: Weak<Rendering>,
 }
 
-/// The variable as the node sees it: the command line first, then the root project (what it sets for the node's package before
+/// The variable as the node sees it: what a unit test overrides first, then the command line, then the root project (what it sets for the node's package before
 /// what it sets for all), then the package itself.
 pub fn find<'a>(context: &'a Rendering, name: &str) -> Option<&'a Json> {
     let shared = &context.shared;
+    if let Some(value) = unit_test::overrides(context).and_then(|overrides| overrides.vars.get(name)) {
+        return Some(value);
+    }
     if let Some(value) = shared.invocation.vars.get(name) {
         return Some(value);
     }
@@ -70,6 +77,7 @@ fn all(context: &Rendering) -> JsonMap {
         }
     }
     merged.extend((*shared.invocation.vars).clone());
+    merged.extend(unit_test::overrides(context).map(|overrides| overrides.vars.clone()).unwrap_or_default());
     merged.retain(|name, _| !name.starts_with(SECRET_PREFIX));
     let mut sorted: Vec<_> = merged.into_iter().collect();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));

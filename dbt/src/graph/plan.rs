@@ -45,7 +45,7 @@ pub fn plan(
         if selected.contains(id) && is_task(manifest, id) {
             let position = u32::try_from(tasks.len()).expect("a manifest has fewer than 2^32 nodes");
             awaited[index.index()] = vec![position];
-            let relation = manifest.nodes.get(id).map(relation_key);
+            let relation = manifest.nodes.get(id).filter(|node| node.unit_test.is_none()).map(relation_key);
             tasks.push(PlannedTask { relation, ..PlannedTask::new(id.clone(), upstreams) });
         } else {
             awaited[index.index()] = upstreams;
@@ -88,7 +88,7 @@ fn prioritize(manifest: &Manifest, tasks: &mut [PlannedTask], durations: &BTreeM
 /// A guess for a node that was never run: only the proportions matter.
 fn typical_ms(node: &Node) -> u64 {
     match node.resource_type {
-        ResourceType::Test => 50,
+        ResourceType::Test | ResourceType::UnitTest => 50,
         _ => match node.config.materialized {
             Materialization::View => 50,
             Materialization::Seed => 200,

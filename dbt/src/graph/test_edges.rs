@@ -1,10 +1,10 @@
-//! In `build`, a failing test keeps what is downstream of the tested nodes from being built.
+//! In `build`, a failing test keeps what is downstream of the tested nodes from being built, and a failing unit test its model.
 //!
 //! Source: dbt's behaviour. A test blocks a node if everything the test depends on is upstream of that node, so no cycle can
 //! arise; only the nearest such nodes get an edge, since those below them wait anyway.
 
-use common::Manifest;
 use common::manifest::ResourceType;
+use common::{Manifest, NodeId};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -12,17 +12,19 @@ use super::Graph;
 
 impl Graph {
     /// The dependencies, and the edges from tests to the nodes they block.
-    pub(super) fn with_test_edges(&self, manifest: &Manifest) -> DiGraph<common::NodeId, ()> {
+    pub(super) fn with_test_edges(&self, manifest: &Manifest) -> DiGraph<NodeId, ()> {
         let is_test: Vec<bool> = self
             .graph
             .node_weights()
             .map(|id| manifest.nodes.get(id).is_some_and(|node| node.resource_type == ResourceType::Test))
             .collect();
+        let unit_tests: Vec<NodeIndex> =
+            self.graph.node_indices().filter(|index| is_unit_test(manifest, &self.graph[*index])).collect();
         let is_blockable: Vec<bool> = self
             .graph
             .node_weights()
             .zip(&is_test)
-            .map(|(id, is_test)| manifest.nodes.contains_key(id) && !is_test)
+            .map(|(id, is_test)| manifest.nodes.contains_key(id) && !is_test && !is_unit_test(manifest, id))
             .collect();
         let mut graph = self.graph.clone();
         for test in self.graph.node_indices().filter(|index| is_test[index.index()]) {
@@ -31,6 +33,7 @@ impl Graph {
                 graph.update_edge(test, blocked, ());
             }
         }
+        put_before_models(&mut graph, &unit_tests);
         graph
     }
 
@@ -64,5 +67,29 @@ impl Graph {
                     .collect()
             }
         }
+    }
+}
+
+fn is_unit_test(manifest: &Manifest, id: &NodeId) -> bool {
+    manifest.nodes.get(id).is_some_and(|node| node.unit_test.is_some())
+}
+
+/// A unit test waits for what its model waits for, and the model for the test.
+fn put_before_models(graph: &mut DiGraph<NodeId, ()>, unit_tests: &[NodeIndex]) {
+    let models: Vec<Option<NodeIndex>> =
+        unit_tests.iter().map(|test| graph.neighbors_directed(*test, Direction::Incoming).next()).collect();
+    let before: Vec<Vec<NodeIndex>> = models
+        .iter()
+        .map(|model| model.iter().flat_map(|model| graph.neighbors_directed(*model, Direction::Incoming)).collect())
+        .collect();
+    for ((test, model), before) in unit_tests.iter().zip(models).zip(before) {
+        let Some(model) = model else { continue };
+        if let Some(edge) = graph.find_edge(model, *test) {
+            graph.remove_edge(edge);
+        }
+        for upstream in before {
+            graph.update_edge(upstream, *test, ());
+        }
+        graph.update_edge(*test, model, ());
     }
 }

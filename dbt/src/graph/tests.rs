@@ -91,6 +91,7 @@ impl ManifestBuilder {
             doc_blocks: Vec::new(),
             model: (resource_type == ResourceType::Model).then(ModelInfo::default),
             test: None,
+            unit_test: None,
             hook_index: None,
         };
         node.depends_on.nodes = upstreams.iter().map(|&id| id.into()).collect();

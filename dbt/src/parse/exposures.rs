@@ -1,5 +1,7 @@
 //! Exposures.
 
+use std::sync::Arc;
+
 use common::diagnostic::Code;
 use common::manifest::{DependsOn, Exposure, Manifest};
 use common::{Diagnostic, Json, JsonMap, NodeId};
@@ -10,7 +12,9 @@ use super::job::Job;
 use super::package::Layers;
 use super::patch;
 use super::properties_files::PropertiesFile;
-use super::{fqn, python_text};
+use super::{calls, fqn, python_text};
+use crate::jinja::Template;
+use crate::jinja::ast::ExprKind;
 use crate::properties::ExposureProperties;
 use crate::resolve::place::Places;
 
@@ -110,6 +114,10 @@ fn make(
                 extend_unique(&mut exposure.refs, recorded.refs);
                 extend_unique(&mut exposure.sources, recorded.sources);
             }
+            None if is_metric(text) => {
+                let message = format!("exposure '{}' depends on {text}, which is not in the manifest", properties.name);
+                diagnostics.push(Diagnostic::warning(Code::LeftOut, message).at(file.source.at(*span)));
+            }
             None => {
                 let message = format!(
                     "exposure '{}' depends on '{text}', which is neither a ref() nor a source()",
@@ -120,4 +128,14 @@ fn make(
         }
     }
     exposure
+}
+
+/// Whether the text is `metric('…')`.
+fn is_metric(text: &str) -> bool {
+    let Ok(template) = Template::parse(Arc::from(""), Arc::from(format!("{{{{ {text} }}}}"))) else { return false };
+    let mut found = false;
+    calls::visit(&template.body, &mut |_, call| {
+        found |= matches!(&call.callee.kind, ExprKind::Name(name) if &*name.name == "metric");
+    });
+    found
 }

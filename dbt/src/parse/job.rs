@@ -18,7 +18,7 @@ use super::package::Package;
 use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
 use super::steps::{Seen, Steps};
-use super::{ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, macros, sources, templates};
+use super::{ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, left_out, macros, sources, templates, unit_tests};
 use crate::cache::Memo;
 use crate::context::{self, Parsing, Yaml};
 use crate::files::{PackageFiles, ProjectFiles};
@@ -224,9 +224,13 @@ fn add_declared(
             add(manifest, node, diagnostics);
         }
     }
+    for (node, place) in unit_tests::read(job, properties, manifest, diagnostics) {
+        places.insert(node.unique_id.clone(), place);
+        add(manifest, node, diagnostics);
+    }
     exposures::read(job, properties, manifest, places, diagnostics);
     groups(job, properties, manifest, diagnostics);
-    unsupported(properties, diagnostics);
+    left_out::report(properties, diagnostics);
 }
 
 fn duplicate_source(source: &Source, other: &Source) -> Diagnostic {
@@ -290,16 +294,6 @@ fn groups(job: &Job<'_>, properties: &[PropertiesFile], manifest: &mut Manifest,
     }
 }
 
-/// What Kontiki does not build yet is refused by name.
-fn unsupported(properties: &[PropertiesFile], diagnostics: &mut Vec<Diagnostic>) {
-    for file in properties {
-        for entry in &file.properties.unsupported {
-            let message = format!("{} '{}': {}s are not supported yet", entry.kind, entry.name, entry.kind);
-            diagnostics.push(Diagnostic::error(Code::Unsupported, message).at(file.source.at(entry.span)));
-        }
-    }
-}
-
 /// A path is used when it is the beginning of some fqn.
 fn note<'n>(used: &mut HashSet<(Kind, &'n [String])>, kind: Kind, fqn: &'n [String]) {
     used.extend((0..=fqn.len()).map(|length| (kind, &fqn[..length])));
@@ -329,6 +323,7 @@ fn unused_configs(job: &Job<'_>, manifest: &Manifest, diagnostics: &mut Vec<Diag
         (Kind::Test, "data_tests"),
         (Kind::Source, "sources"),
         (Kind::Exposure, "exposures"),
+        (Kind::UnitTest, "unit_tests"),
     ] {
         for (path, place) in job.root().configured_paths(kind) {
             if path.is_empty() || used.contains(&(kind, path.as_slice())) {

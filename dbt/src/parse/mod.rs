@@ -17,7 +17,9 @@ mod docs;
 mod draft;
 mod exposures;
 mod finish;
+mod fixtures;
 mod job;
+mod left_out;
 mod macros;
 mod package;
 mod patch;
@@ -25,6 +27,7 @@ mod properties_files;
 mod sources;
 mod steps;
 mod templates;
+mod unit_tests;
 
 use std::path::PathBuf;
 
@@ -34,6 +37,8 @@ use common::{Diagnostic, Manifest};
 use crate::cache::{Cache, Memo};
 use crate::context::Invocation;
 use crate::files::ProjectFiles;
+
+pub use patch::reference;
 
 /// What parsing needs besides files and target.
 #[derive(Clone, Default)]

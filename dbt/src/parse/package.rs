@@ -45,7 +45,16 @@ pub struct Configured {
 
 impl<'p> Package<'p> {
     pub fn new(files: &'p PackageFiles) -> Self {
-        let kinds = [Kind::Model, Kind::Seed, Kind::Snapshot, Kind::Test, Kind::Source, Kind::Exposure, Kind::Other];
+        let kinds = [
+            Kind::Model,
+            Kind::Seed,
+            Kind::Snapshot,
+            Kind::Test,
+            Kind::Source,
+            Kind::Exposure,
+            Kind::UnitTest,
+            Kind::Other,
+        ];
         let trees = kinds
             .into_iter()
             .filter_map(|kind| {
@@ -156,6 +165,7 @@ fn tree(project: &Project, kind: Kind) -> Option<&ConfigTree> {
         Kind::Test => ResourceType::Test,
         Kind::Source => ResourceType::Source,
         Kind::Exposure => ResourceType::Exposure,
+        Kind::UnitTest => ResourceType::UnitTest,
     })
 }
 

@@ -50,7 +50,7 @@ impl Section<'_> {
         typed
     }
 
-    fn items<'n>(&mut self, list: &'n Node) -> Option<&'n [Node]> {
+    pub fn items<'n>(&mut self, list: &'n Node) -> Option<&'n [Node]> {
         let items = list.as_sequence();
         if items.is_none() {
             self.report(list, format!("'{}' must be a list, not {}", self.key, list.kind()));
@@ -58,7 +58,7 @@ impl Section<'_> {
         items
     }
 
-    fn report(&mut self, node: &Node, message: String) {
+    pub fn report(&mut self, node: &Node, message: String) {
         self.diagnostics.push(
             Diagnostic::error(Code::YamlShape, message)
                 .at(self.source.at(node.span))

@@ -9,12 +9,13 @@ mod entry;
 mod exposure;
 mod group;
 mod late;
+mod left_out;
 mod macros;
 mod model;
 mod node;
 mod source;
 mod test_entry;
-mod unsupported;
+mod unit_test;
 
 use common::Diagnostic;
 use common::diagnostic::Code;
@@ -24,12 +25,13 @@ use crate::yaml::{self, Mapping, Node, Source, Value};
 pub use column::ColumnProperties;
 pub use exposure::ExposureProperties;
 pub use group::GroupProperties;
+pub use left_out::{LeftOutEntry, Section as LeftOutSection};
 pub use macros::{ArgumentProperties, MacroProperties};
 pub use model::{ModelProperties, VersionColumns, VersionProperties};
 pub use node::NodeProperties;
 pub use source::{SourceProperties, TableProperties};
 pub use test_entry::TestEntry;
-pub use unsupported::UnsupportedEntry;
+pub use unit_test::{FixtureProperties, GivenProperties, UnitTestProperties};
 
 use entry::Section;
 
@@ -47,8 +49,9 @@ pub struct Properties {
     pub macros: Vec<MacroProperties>,
     pub exposures: Vec<ExposureProperties>,
     pub groups: Vec<GroupProperties>,
-    /// Entries of sections that Kontiki refuses: `unit_tests`, `metrics`, `semantic_models`, `saved_queries`, `functions`.
-    pub unsupported: Vec<UnsupportedEntry>,
+    pub unit_tests: Vec<UnitTestProperties>,
+    /// Entries of `metrics`, `semantic_models`, `saved_queries` and `functions`.
+    pub left_out: Vec<LeftOutEntry>,
 }
 
 /// Reads the tree of one properties file. `template` renders a string in dbt's context for properties files.
@@ -85,10 +88,14 @@ pub fn read(
             "macros" => properties.macros = section.read(&entry.value, MacroProperties::read),
             "exposures" => properties.exposures = section.read(&entry.value, ExposureProperties::read),
             "groups" => properties.groups = section.read(&entry.value, GroupProperties::read),
-            _ if unsupported::is_section(key) => {
-                properties.unsupported.extend(unsupported::read(key, entry.key_span, &entry.value));
-            }
-            _ => diagnostics.push(yaml::unknown_key(key, "a properties file", SECTIONS).at(source.at(entry.key_span))),
+            "unit_tests" => properties.unit_tests = section.read(&entry.value, UnitTestProperties::read),
+            _ => match left_out::Section::named(key) {
+                Some(found) => properties.left_out.extend(left_out::read(found, &entry.value, &mut section)),
+                None => {
+                    let unknown = yaml::unknown_key(key, "a properties file", SECTIONS);
+                    diagnostics.push(unknown.at(source.at(entry.key_span)));
+                }
+            },
         }
     }
     properties

@@ -229,7 +229,7 @@ metrics:
     assert_eq!(diagnostics[5].hint.as_deref(), Some("did you mean 'description'?"));
     assert_eq!(properties.models.len(), 5);
     assert_eq!(
-        properties.unsupported.iter().map(|entry| (entry.kind.as_str(), entry.name.as_str())).collect::<Vec<_>>(),
+        properties.left_out.iter().map(|entry| (entry.section.words().0, entry.name.as_str())).collect::<Vec<_>>(),
         [("metric", "revenue")]
     );
 }

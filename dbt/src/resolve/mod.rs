@@ -11,6 +11,7 @@ mod access;
 mod edges;
 mod primary_key;
 mod uniqueness;
+mod unit_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub struct Scope<'a> {
 pub fn resolve(manifest: &mut Manifest, scope: &Scope<'_>, diagnostics: &mut Vec<Diagnostic>) {
     uniqueness::check(manifest, scope.places, diagnostics);
     edges::connect(manifest, scope, diagnostics);
+    unit_tests::connect(manifest, scope, diagnostics);
     access::check_groups(manifest, scope.places, diagnostics);
     primary_key::infer(manifest);
     check_cycle(manifest, scope.places, diagnostics);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use common::diagnostic::Code;
-use common::manifest::ResourceType;
+use common::manifest::{Node, ResourceType};
 use common::{Diagnostic, NodeId};
 
 use super::methods::Catalog;
@@ -114,7 +114,7 @@ fn complete(catalog: Catalog<'_>, direct: Ids, aside: &Ids, indirect: IndirectSe
         IndirectSelection::Buildable => &direct | &catalog.graph.ancestors(&direct, None),
     };
     let mut selected = direct;
-    for id in aside.iter().filter(|id| catalog.manifest.nodes.contains_key(*id)) {
+    for id in aside.iter().filter(|id| catalog.manifest.nodes.get(*id).is_some_and(|node| node.unit_test.is_none())) {
         if catalog.manifest.upstreams(id).iter().all(|upstream| complete.contains(upstream)) {
             selected.insert(id.clone());
         }
@@ -123,5 +123,6 @@ fn complete(catalog: Catalog<'_>, direct: Ids, aside: &Ids, indirect: IndirectSe
 }
 
 fn is_test(catalog: Catalog<'_>, id: &NodeId) -> bool {
-    catalog.manifest.nodes.get(id).is_some_and(|node| node.resource_type == ResourceType::Test)
+    let is_test = |node: &Node| matches!(node.resource_type, ResourceType::Test | ResourceType::UnitTest);
+    catalog.manifest.nodes.get(id).is_some_and(is_test)
 }

@@ -69,7 +69,10 @@ fn selector(member: Member<'_>) -> String {
     match member {
         Member::Source(source) => format!("source:{}.{}.{}", source.package_name, source.source_name, source.name),
         Member::Exposure(exposure) => format!("exposure:{}.{}", exposure.package_name, exposure.name),
-        Member::Node(node) => node.fqn.join("."),
+        Member::Node(node) => match &node.unit_test {
+            Some(test) => format!("unit_test:{}.{}", node.package_name, test.versioned_name(&node.name)),
+            None => node.fqn.join("."),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use common::diagnostic::Code;
-use common::manifest::Node;
+use dbt::artifacts::sql_path;
 
 use super::Attempt;
 use crate::failure::{Failure, Result};
@@ -31,12 +31,12 @@ impl Attempt<'_> {
     pub(super) fn compiled_path(&self) -> Option<String> {
         let Artifacts::Write { target_path } = &self.run.artifacts else { return None };
         let folder = target_path.strip_prefix(&self.run.project_root).unwrap_or(target_path);
-        Some(path(&folder.join("compiled"), self.node).display().to_string())
+        Some(folder.join("compiled").join(sql_path(self.node)).display().to_string())
     }
 
     fn write(&self, folder: &str, sql: &str) -> Result<()> {
         let Artifacts::Write { target_path } = &self.run.artifacts else { return Ok(()) };
-        let path = path(&target_path.join(folder), self.node);
+        let path = target_path.join(folder).join(sql_path(self.node));
         self.run
             .folders
             .write(&path, sql)
@@ -70,16 +70,5 @@ impl Folders {
     fn known(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
         // Paths are inserted whole: a panic elsewhere cannot have left one half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// dbt's place for a node: its file, or, where a file declares many nodes, a folder of that name.
-fn path(root: &Path, node: &Node) -> PathBuf {
-    let package = root.join(&node.package_name);
-    let file = Path::new(&node.original_file_path);
-    if file.file_name() == Path::new(&node.path).file_name() {
-        package.join(file)
-    } else {
-        package.join(file).join(&node.path)
     }
 }

@@ -19,6 +19,7 @@ mod own;
 mod publish;
 mod seed;
 mod test;
+mod unit_test;
 
 use std::rc::Rc;
 
@@ -193,6 +194,7 @@ impl<'a> Attempt<'a> {
             ResourceType::Model | ResourceType::Snapshot => self.model(&mut session),
             ResourceType::Seed => self.seed(&mut session),
             ResourceType::Test => self.test(&mut session),
+            ResourceType::UnitTest => self.unit_test(&mut session),
             ResourceType::Analysis => Ok(()),
             other => Err(Failure::unsupported(format_args!("running a {other}"))),
         }

@@ -176,7 +176,7 @@ impl Attempt<'_> {
     }
 
     /// Looks something up as it will be once `before` has run, and takes all of that back.
-    fn rehearse<T>(
+    pub(super) fn rehearse<T>(
         &self,
         before: &[String],
         statements: &[String],

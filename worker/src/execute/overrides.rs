@@ -48,6 +48,10 @@ const NATIVE: &[(Need, &[&str])] = &[
             "post_snapshot",
         ],
     ),
+    (
+        Need::UnitTest,
+        &["materialization_unit_default", "materialization_unit_duckdb", "materialization_unit_postgres"],
+    ),
     (Need::Seed, &["create_csv_table", "reset_csv_table", "load_csv_rows", "get_csv_sql", "get_batch_size"]),
 ];
 
@@ -61,6 +65,7 @@ enum Need {
     Incremental,
     Contract,
     Snapshot,
+    UnitTest,
     Seed,
 }
 
@@ -76,6 +81,7 @@ impl Need {
             Self::Incremental => config.materialized == Incremental,
             Self::Contract => config.contract.enforced,
             Self::Snapshot => config.materialized == Snapshot,
+            Self::UnitTest => node.unit_test.is_some(),
             Self::Seed => config.materialized == Seed,
         }
     }

@@ -32,9 +32,6 @@ struct Verdict {
 
 impl Attempt<'_> {
     pub(super) fn test(&mut self, session: &mut Session<'_>) -> Result<()> {
-        if self.node.test.is_none() {
-            return Err(Failure::unsupported("unit tests"));
-        }
         let failing_rows = match self.node.config.limit {
             Some(limit) => format!("{}\nlimit {limit}", self.compiled()),
             None => self.compiled().to_owned(),

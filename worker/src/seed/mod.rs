@@ -2,7 +2,6 @@
 //!
 //! Invariant: reading a file and naming its types touches no warehouse, and two readers of one file agree.
 
-mod csv;
 mod inference;
 mod moment;
 mod number;
@@ -15,7 +14,7 @@ use common::table::Column;
 use common::task::FailureKind;
 
 use crate::failure::{Failure, Heading, Result};
-use csv::Records;
+use dbt::csv::Records;
 use inference::Kind;
 
 /// The settings of a seed that matter for reading it.

@@ -24,7 +24,7 @@ fn behavior(kind: Kind, key: &str) -> Behavior {
         (Kind::Source | Kind::Exposure, _) => Behavior::Clobber,
         (_, "tags") => Behavior::Append,
         (_, "meta") => Behavior::Update,
-        (Kind::Test, _) => Behavior::Clobber,
+        (Kind::Test | Kind::UnitTest, _) => Behavior::Clobber,
         (_, "pre-hook" | "post-hook" | "packages") => Behavior::Append,
         (_, "quoting" | "column_types" | "docs" | "contract") => Behavior::Update,
         (_, "grants") => Behavior::AppendByKey,

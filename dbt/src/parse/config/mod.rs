@@ -19,6 +19,7 @@ pub enum Kind {
     Test,
     Source,
     Exposure,
+    UnitTest,
     /// Analyses and hooks.
     Other,
 }
@@ -32,6 +33,7 @@ impl Kind {
             ResourceType::Test => Self::Test,
             ResourceType::Source => Self::Source,
             ResourceType::Exposure => Self::Exposure,
+            ResourceType::UnitTest => Self::UnitTest,
             _ => Self::Other,
         }
     }

@@ -36,6 +36,7 @@ fn defaults(kind: Kind) -> NodeConfig {
             config.materialized = Materialization::Test;
             config.schema = Some("dbt_test__audit".to_owned());
         }
+        Kind::UnitTest => config.materialized = Materialization::Custom("unit".to_owned()),
         _ => {}
     }
     config
@@ -60,7 +61,7 @@ fn set(config: &mut NodeConfig, key: &str, value: Json, kind: Kind) -> Result<()
         "fail_calc" if is_test => config.fail_calc = text(value)?,
         "warn_if" if is_test => config.warn_if = text(value)?,
         "error_if" if is_test => config.error_if = text(value)?,
-        _ if is_test => keep(config, key, value),
+        _ if is_test || kind == Kind::UnitTest => keep(config, key, value),
         "access" if kind == Kind::Model => config.access = optional(value, text)?,
         "quoting" => config.quoting = quoting(&value)?,
         "full_refresh" => config.full_refresh = optional(value, |value| boolean(&value))?,

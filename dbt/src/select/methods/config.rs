@@ -10,6 +10,8 @@ use super::super::member::Member;
 pub fn matches(member: Member<'_>, path: &[String], wanted: &Json) -> bool {
     let Some((key, below)) = path.split_first() else { return false };
     let value = match member {
+        // As in dbt, the configs of unit tests select nothing.
+        Member::Node(node) if node.unit_test.is_some() => None,
         Member::Node(node) if has_key(node.resource_type, key) => node_config(&node.config, key),
         Member::Node(_) => None,
         Member::Source(source) => source_config(source, key),

@@ -65,6 +65,9 @@ impl<'a> Catalog<'a> {
                 Box::new(move |_, member| config::matches(member, &criterion.arguments, &criterion.value))
             }
             Method::TestName => Box::new(move |_, member| {
+                if member.resource_type() == ResourceType::UnitTest {
+                    return member.as_node().is_some_and(|node| fnmatch(&node.name, value));
+                }
                 let test = member.as_node().and_then(|node| node.test.as_ref()).and_then(|test| test.metadata.as_ref());
                 test.is_some_and(|test| fnmatch(&test.name, value))
             }),
@@ -88,8 +91,9 @@ impl<'a> Catalog<'a> {
             Method::SourceStatus => {
                 return Err(Problem::Unsupported("the selector method 'source_status' is not supported".to_owned()));
             }
-            // A manifest holds none of these: projects that have them are refused while they are parsed.
-            Method::Metric | Method::SemanticModel | Method::SavedQuery | Method::UnitTest => Box::new(|_, _| false),
+            Method::UnitTest => unit_test(value)?,
+            // A manifest of ours holds none of these: the parse has warned of each by name.
+            Method::Metric | Method::SemanticModel | Method::SavedQuery => Box::new(|_, _| false),
         })
     }
 }
@@ -151,12 +155,32 @@ fn exposure(value: &str) -> Result<Matcher<'_>, Problem> {
     }))
 }
 
+/// `unit_test` or `package.unit_test`, each part a pattern.
+fn unit_test(value: &str) -> Result<Matcher<'_>, Problem> {
+    let parts: Vec<&str> = value.split('.').collect();
+    let (package, name) = match parts.as_slice() {
+        [name] => ("*", *name),
+        [package, name] => (*package, *name),
+        _ => {
+            let form = "${unit_test_name} or ${unit_test_package_name.unit_test_name}";
+            let message = format!("invalid unit test selector value '{value}': unit tests must be of the form {form}");
+            return Err(Problem::Invalid(message));
+        }
+    };
+    Ok(Box::new(move |_, member| {
+        let is_meant = |node: &common::manifest::Node| {
+            node.unit_test.is_some() && fnmatch(&node.package_name, package) && fnmatch(&node.name, name)
+        };
+        member.as_node().is_some_and(is_meant)
+    }))
+}
+
 fn test_type(value: &str) -> Result<Matcher<'static>, Problem> {
     let (generic, singular) = match value {
         "generic" | "schema" => (true, false),
         "singular" => (false, true),
         "data" => (true, true),
-        "unit" => (false, false),
+        "unit" => return Ok(Box::new(|_, member| member.resource_type() == ResourceType::UnitTest)),
         _ => {
             return Err(Problem::Invalid(format!(
                 "invalid test type '{value}': expected generic, singular, unit or data"

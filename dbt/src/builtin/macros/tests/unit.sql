@@ -1,5 +1,47 @@
 {# Unit tests: rows given by hand as SQL. #}
 
+{# The rows in the place of an input: what they leave out is null, of the type that the input has in the warehouse. #}
+{% macro get_fixture_sql(rows, column_name_to_data_types) %}
+-- Fixture for {{ model.name }}
+{% set quoted = {} -%}
+  {%- if not column_name_to_data_types -%}
+    {%- set column_name_to_data_types = {} -%}
+    {%- for column in adapter.get_columns_in_relation(this) -%}
+      {%- do column_name_to_data_types.update({column.name | lower: column.data_type}) -%}
+      {%- do quoted.update({column.name | lower: column.quoted}) -%}
+    {%- endfor -%}
+  {%- endif -%}
+  {%- if not column_name_to_data_types -%}
+    {{ exceptions.raise_compiler_error("Not able to get columns for unit test '" ~ model.name ~ "' from relation " ~ this ~ " because the relation doesn't exist") }}
+  {%- endif -%}
+  {{ validate_fixture_rows(rows, row_number) }}
+  {%- set empty_row = {} -%}
+  {%- for name, type in column_name_to_data_types.items() -%}
+    {%- do empty_row.update({name: safe_cast('null', type) | trim}) -%}
+  {%- endfor -%}
+  {%- for row in rows -%}
+    {%- set whole = dict(empty_row, **format_row(row, column_name_to_data_types)) -%}
+    {{ _fixture_row(whole, quoted) }}{{ '\nunion all\n' if not loop.last }}
+  {%- else -%}
+    {{ _fixture_row(empty_row, quoted) }}
+    limit 0
+  {%- endfor -%}
+{% endmacro %}
+
+{# The rows that are expected, with the columns that they name. #}
+{% macro get_expected_sql(rows, column_name_to_data_types, column_name_to_quoted) -%}
+  {%- for row in rows -%}
+    {{ _fixture_row(format_row(row, column_name_to_data_types), column_name_to_quoted) }}{{ '\nunion all\n' if not loop.last }}
+  {%- else -%}
+    select * from dbt_internal_unit_test_actual
+    limit 0
+  {%- endfor -%}
+{%- endmacro %}
+
+{% macro _fixture_row(values, quoted) -%}
+  select {% for name, value in values.items() %}{{ value }} as {{ quoted[name] }}{{ ', ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
 {% macro get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names) -%}
   {{ return(adapter.dispatch('get_unit_test_sql', 'dbt')(main_sql, expected_fixture_sql, expected_column_names)) }}
 {%- endmacro %}

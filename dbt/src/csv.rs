@@ -3,7 +3,7 @@
 
 /// Rows of text in one buffer.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub struct Records {
     buffer: String,
     /// End of each cell in `buffer`, over all rows.
     cells: Vec<usize>,

@@ -1,0 +1,45 @@
+//! How the rows of a unit test differ from those expected, as a table for people.
+//!
+//! Source: the tables that dbt prints are those of the program daff, whose documented format ("highlighter diffs") and whose choice of
+//! rows that belong together are followed here, so that both print the same. Pure: two tables in, text out. Row 0 of each table is its
+//! header; both have the same columns.
+
+mod alignment;
+mod highlight;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use dbt::compile::{Cell, Sides};
+
+/// The difference as lines of text, from what was expected to what the model gave; `None` where there is none.
+pub fn describe(sides: &Sides) -> Option<String> {
+    let expected = Table::new(&sides.columns, &sides.expected);
+    let actual = Table::new(&sides.columns, &sides.actual);
+    let highlighted = highlight::highlight(&expected, &actual)?;
+    Some(format!("\n\nactual differs from expected:\n\n{}\n", text::render(&highlighted)))
+}
+
+/// A header and rows.
+struct Table {
+    rows: Vec<Vec<Cell>>,
+    width: usize,
+}
+
+impl Table {
+    fn new(columns: &[String], rows: &[Vec<Cell>]) -> Self {
+        let name = |name: &String| Cell { text: Some(name.clone()), spelled: name.clone() };
+        let header = columns.iter().map(name).collect();
+        Self { rows: std::iter::once(header).chain(rows.iter().cloned()).collect(), width: columns.len() }
+    }
+
+    fn height(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+/// Two cells are the same if Python's `str()` is the same, and that of null is `None`.
+fn is_equal(left: &Cell, right: &Cell) -> bool {
+    left.text.as_deref().unwrap_or("None") == right.text.as_deref().unwrap_or("None")
+}
