@@ -37,13 +37,13 @@ impl Records {
         (Some(header), records)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.rows.len().saturating_sub(1)
     }
 
     /// The first row with more than `width` cells: its number (from 0), line and width.
     pub fn too_wide(&self, width: usize) -> Option<(usize, usize, usize)> {
-        (0..self.len()).map(|row| (row, self.lines[row], self.width(row))).find(|(_, _, found)| *found > width)
+        (0..self.row_count()).map(|row| (row, self.lines[row], self.width(row))).find(|(_, _, found)| *found > width)
     }
 
     /// `None` where the row is too short.
@@ -52,7 +52,7 @@ impl Records {
     }
 
     pub fn column(&self, column: usize) -> impl Iterator<Item = &str> {
-        (0..self.len()).filter_map(move |row| self.cell(row, column))
+        (0..self.row_count()).filter_map(move |row| self.cell(row, column))
     }
 
     fn width(&self, row: usize) -> usize {

@@ -34,7 +34,13 @@ impl Document<'_> {
         out.write_all(b"{\"metadata\":")?;
         serde_json::to_writer(&mut *out, &self.metadata_entry())?;
         let is_unit_test = |node: &Node| node.unit_test.is_some();
-        entries(out, "nodes", &manifest.nodes, |node| !is_unit_test(node), |found| grouped(manifest, found, created_at))?;
+        entries(
+            out,
+            "nodes",
+            &manifest.nodes,
+            |node| !is_unit_test(node),
+            |found| grouped(manifest, found, created_at),
+        )?;
         entries(out, "sources", &manifest.sources, |_| true, |found| source(found, created_at))?;
         entries(out, "macros", &manifest.macros, |_| true, |found| macro_(found, created_at))?;
         entries(out, "docs", &manifest.docs, |_| true, doc_block)?;

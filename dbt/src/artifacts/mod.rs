@@ -25,9 +25,9 @@ pub use digest::digest;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use rewrite::write_manifest;
+pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
 pub use sql_path::sql_path;
 pub use unit_test::unit_test;
-pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
 
 use crate::project::DBT_VERSION;
 

@@ -16,9 +16,10 @@ pub fn unit_test(node: &Node, created_at: f64) -> JsonMap {
         entry.insert("input".to_owned(), json!(given.input));
         Json::Object(entry)
     });
-    let overrides = test.overrides.as_ref().map(|overrides| {
-        json!({ "macros": overrides.macros, "vars": overrides.vars, "env_vars": overrides.env_vars })
-    });
+    let overrides = test
+        .overrides
+        .as_ref()
+        .map(|overrides| json!({ "macros": overrides.macros, "vars": overrides.vars, "env_vars": overrides.env_vars }));
     let versions =
         test.versions.as_ref().map(|versions| json!({ "include": versions.include, "exclude": versions.exclude }));
     let keys = [

@@ -37,7 +37,8 @@ impl Sides {
         let rows = agate::values(table);
         let side = |wanted: &str| {
             let of_side = rows.iter().filter(|row| row[kind].as_str() == Some(wanted));
-            let cells = of_side.map(|row| row.iter().enumerate().filter(|(at, _)| *at != kind).map(|(_, cell)| cell.clone()));
+            let cells =
+                of_side.map(|row| row.iter().enumerate().filter(|(at, _)| *at != kind).map(|(_, cell)| cell.clone()));
             sorted(cells.map(Iterator::collect).collect())
         };
         Some(Self { columns, actual: side("actual"), expected: side("expected") })
@@ -52,7 +53,10 @@ fn sorted(rows: Vec<Rc<[Value]>>) -> Vec<Vec<Cell>> {
     };
     let keyed = rows.iter().map(|row| (key(row), Value::Tuple(row.clone()))).collect();
     let in_order = match sort_by_key(keyed, false) {
-        Ok(sorted) => sorted.into_iter().filter_map(|(_, row)| if let Value::Tuple(row) = row { Some(row) } else { None }).collect(),
+        Ok(sorted) => sorted
+            .into_iter()
+            .filter_map(|(_, row)| if let Value::Tuple(row) = row { Some(row) } else { None })
+            .collect(),
         Err(_) => rows,
     };
     in_order.iter().map(|row| row.iter().map(cell).collect()).collect()

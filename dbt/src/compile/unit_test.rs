@@ -1,9 +1,9 @@
 //! Compiling a unit test: the model's own code, over CTEs of the rows that are given for its inputs.
 
+use common::NodeId;
 use common::manifest::{Node, ResourceType};
 use common::node_config::{Materialization, NodeConfig};
 use common::unit_test::{FixtureRows, Given, UnitTest};
-use common::NodeId;
 
 use super::values;
 use super::{Error, ExtraCte, Session};

@@ -120,9 +120,8 @@ impl TableObject {
 /// The cells of a result with the types that dbt gives them.
 pub fn values(table: &Table) -> Vec<Rc<[Value]>> {
     let fractional = fractional(table);
-    let row = |cells: &Vec<Datum>| {
-        cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect()
-    };
+    let row =
+        |cells: &Vec<Datum>| cells.iter().zip(&fractional).map(|(cell, fraction)| value_of(cell, *fraction)).collect();
     table.rows.iter().map(row).collect()
 }
 

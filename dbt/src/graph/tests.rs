@@ -4,6 +4,7 @@ use common::manifest::{Checksum, Exposure, ModelInfo, Node, ResourceType, Source
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::Quoting;
 use common::target::AdapterType;
+use common::unit_test::{Fixture, FixtureFormat, FixtureRows, UnitTest};
 use common::{Json, JsonMap};
 
 use std::collections::BTreeMap;
@@ -51,6 +52,23 @@ impl ManifestBuilder {
         let node = self.node(&id, name, ResourceType::Test, fqn, &format!("tests/{name}.sql"), upstreams);
         node.config.materialized = Materialization::Test;
         node.test = Some(TestInfo { metadata: None, column_name: None, attached_node: None, file_key_name: None });
+        node
+    }
+
+    pub(crate) fn unit_test(&mut self, name: &str, model: &str) -> &mut Node {
+        let fqn = vec!["shop".to_owned(), model.to_owned(), name.to_owned()];
+        let (id, tested) = (format!("unit_test.shop.{model}.{name}"), format!("model.shop.{model}"));
+        let node = self.node(&id, name, ResourceType::UnitTest, fqn, "models/schema.yml", &[&tested]);
+        let rows = FixtureRows::Table(Vec::new());
+        node.unit_test = Some(Box::new(UnitTest {
+            model: model.to_owned(),
+            given: Vec::new(),
+            expect: Fixture { format: FixtureFormat::Dict, rows, file: None },
+            overrides: None,
+            versions: None,
+            version: None,
+            checksum: String::new(),
+        }));
         node
     }
 
@@ -271,4 +289,33 @@ fn priorities_are_lengths_of_critical_paths() {
     let tasks = plan(&manifest, &graph, &selected, &durations.into(), PlanOptions::default());
     let priorities: Vec<(&str, u64)> = tasks.iter().map(|task| (task.node.as_str(), task.priority)).collect();
     assert_eq!(priorities, [("model.shop.a", 410), ("model.shop.b", 25), ("model.shop.d", 5), ("test.shop.t_a", 400)]);
+}
+
+#[test]
+fn a_unit_test_runs_between_what_its_model_waits_for_and_the_model() {
+    let mut builder = ManifestBuilder(chain());
+    builder.unit_test("adds_up", "b");
+    builder.unit_test("rounds", "b");
+    let manifest = builder.0;
+    let graph = Graph::new(&manifest);
+    let plan = |selected: &[&str]| {
+        plan(&manifest, &graph, &ids(selected), &BTreeMap::new(), PlanOptions { tests_block: true })
+    };
+    let (adds_up, rounds) = ("unit_test.shop.b.adds_up", "unit_test.shop.b.rounds");
+    let tasks = plan(&["model.shop.a", "test.shop.t_a", "model.shop.b", "model.shop.c", adds_up, rounds]);
+    let before = vec!["model.shop.a", "test.shop.t_a"];
+    assert_eq!(
+        edges(&tasks),
+        [
+            ("model.shop.a", vec![]),
+            ("test.shop.t_a", vec!["model.shop.a"]),
+            (adds_up, before.clone()),
+            (rounds, before.clone()),
+            ("model.shop.b", [before, vec![adds_up, rounds]].concat()),
+            ("model.shop.c", vec!["model.shop.b"]),
+        ]
+    );
+    assert!(tasks.iter().all(|task| task.relation.is_none() == task.node.as_str().starts_with("unit_test")));
+    let alone = plan(&["model.shop.b", adds_up]);
+    assert_eq!(edges(&alone), [(adds_up, vec![]), ("model.shop.b", vec![adds_up])]);
 }

@@ -55,8 +55,12 @@ impl<'p> Fixtures<'p> {
         let mut found: BTreeMap<&str, &File> = BTreeMap::new();
         for file in package.files.of_kind(FileKind::Fixture) {
             if let Some(other) = found.insert(file.stem(), file) {
-                let message =
-                    format!("dbt found two fixtures with the name \"{}\": {} and {}", file.stem(), other.path, file.path);
+                let message = format!(
+                    "dbt found two fixtures with the name \"{}\": {} and {}",
+                    file.stem(),
+                    other.path,
+                    file.path
+                );
                 let finding = Diagnostic::error(Code::DuplicateName, message).hint("rename one of them");
                 diagnostics.push(finding.at(Location::file(file.display_path.clone())));
             }
@@ -68,7 +72,8 @@ impl<'p> Fixtures<'p> {
     pub fn read(&self, written: &FixtureProperties, input: Option<&str>) -> Result<Fixture, Problem> {
         let format = written.format;
         let text = match &written.rows {
-            Some(Node { value: Value::String(text), .. }) => Some(text.as_str()),
+            // Rendering a text, which dbt does with all of them, takes the line break at its end.
+            Some(Node { value: Value::String(text), .. }) => Some(text.strip_suffix('\n').unwrap_or(text)),
             _ => None,
         };
         let file = written.file.as_deref().filter(|name| !name.is_empty());
@@ -145,7 +150,7 @@ fn csv(text: &str) -> Result<Vec<JsonMap>, Problem> {
         let message = format!("line {line} of a CSV has {width} cells, its first line has {}", header.len());
         return Err(Problem::Other(message));
     }
-    let rows = (0..records.len()).filter(|row| records.cell(*row, 0).is_some());
+    let rows = (0..records.row_count()).filter(|row| records.cell(*row, 0).is_some());
     let cell = |row, column| records.cell(row, column).map_or(Json::Null, Json::from);
     let row = |row| header.iter().enumerate().map(|(column, name)| (name.clone(), cell(row, column))).collect();
     Ok(rows.map(row).collect())

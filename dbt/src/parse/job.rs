@@ -18,7 +18,9 @@ use super::package::Package;
 use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
 use super::steps::{Seen, Steps};
-use super::{ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, left_out, macros, sources, templates, unit_tests};
+use super::{
+    ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, left_out, macros, sources, templates, unit_tests,
+};
 use crate::cache::Memo;
 use crate::context::{self, Parsing, Yaml};
 use crate::files::{PackageFiles, ProjectFiles};
@@ -225,6 +227,10 @@ fn add_declared(
         }
     }
     for (node, place) in unit_tests::read(job, properties, manifest, diagnostics) {
+        if let Some(other) = manifest.nodes.get(&node.unique_id) {
+            diagnostics.push(duplicate_node(&node, other).at(place));
+            continue;
+        }
         places.insert(node.unique_id.clone(), place);
         add(manifest, node, diagnostics);
     }
@@ -262,6 +268,7 @@ fn duplicate_node(node: &Node, other: &Node) -> Diagnostic {
     );
     let hint = match node.resource_type {
         ResourceType::Test => "remove one of them, or give one a 'name'",
+        ResourceType::UnitTest => "rename one of them",
         _ => "rename or disable one of them, since ref() could not tell which one is meant",
     };
     Diagnostic::error(Code::DuplicateName, message).hint(hint)

@@ -99,14 +99,12 @@ fn node(
         fqn,
     };
     let mut node = draft::node(identity, job.target);
-    node.unique_id =
-        NodeId::from(format!("{}.{}.{}.{}", node.resource_type, node.package_name, test.model, node.name));
+    node.unique_id = NodeId::from(format!("{}.{}.{}.{}", node.resource_type, node.package_name, test.model, node.name));
     node.description.clone_from(&properties.description);
     node.raw_code_line = properties.model_span.line;
 
     let (rendered, calls) = (properties.config.to_json(), JsonMap::new());
-    let layers =
-        Layers { fqn: &node.fqn, kind: Kind::UnitTest, patch: Some((&rendered, &rendered)), calls: &calls };
+    let layers = Layers { fqn: &node.fqn, kind: Kind::UnitTest, patch: Some((&rendered, &rendered)), calls: &calls };
     let configured = package.configure(job.root(), layers);
     let places = ConfigPlaces {
         job,

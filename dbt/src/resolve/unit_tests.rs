@@ -93,10 +93,10 @@ impl Connector<'_> {
                 "Boolean override for 'is_incremental' must be provided for unit test '{test}' in model '{name}'"
             ))
             .hint("add overrides: {macros: {is_incremental: true}}, or false")),
-            Some(true) if !self.test.given.iter().any(|given| given.input == "this") => Err(invalid(format!(
-                "Unit test '{test}' for incremental model '{name}' must have a 'this' input"
-            ))
-            .hint("add '- input: this' with the rows that are there before")),
+            Some(true) if !self.test.given.iter().any(|given| given.input == "this") => {
+                Err(invalid(format!("Unit test '{test}' for incremental model '{name}' must have a 'this' input"))
+                    .hint("add '- input: this' with the rows that are there before"))
+            }
             Some(_) => Ok(()),
         }
     }

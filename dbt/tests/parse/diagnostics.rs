@@ -23,3 +23,8 @@ fn a_cycle_prints_its_path() {
 fn who_may_reference_whom() {
     insta::assert_snapshot!(check("access"));
 }
+
+#[test]
+fn unit_tests_that_cannot_be_run() {
+    insta::assert_snapshot!(check("unit_tests"));
+}

@@ -71,7 +71,8 @@ pub fn highlight(old: &Table, new: &Table) -> Option<Vec<Row>> {
     spread(&mut columns);
     let columns = columns_shown(&columns);
 
-    let names = columns.iter().map(|column| column.map_or(Shown::Gap, |column| Shown::Value(new.rows[0][column].clone())));
+    let names =
+        columns.iter().map(|column| column.map_or(Shown::Gap, |column| Shown::Value(new.rows[0][column].clone())));
     let mut shown = vec![Row { mark: Mark::Header, cells: names.collect() }];
     let mut in_gap = false;
     for ((unit, mark), activity) in alignment.units.iter().zip(marks).zip(rows) {

@@ -48,10 +48,7 @@ const NATIVE: &[(Need, &[&str])] = &[
             "post_snapshot",
         ],
     ),
-    (
-        Need::UnitTest,
-        &["materialization_unit_default", "materialization_unit_duckdb", "materialization_unit_postgres"],
-    ),
+    (Need::UnitTest, &["materialization_unit_default", "materialization_unit_duckdb", "materialization_unit_postgres"]),
     (Need::Seed, &["create_csv_table", "reset_csv_table", "load_csv_rows", "get_csv_sql", "get_batch_size"]),
 ];
 

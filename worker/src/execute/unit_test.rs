@@ -48,7 +48,9 @@ impl Attempt<'_> {
         let query = self.compiled().to_owned();
         let columns = self.columns_of(&query)?;
         let by_name = |text: &dyn Fn(&Column) -> String| {
-            Value::record(columns.iter().map(|column| (Rc::from(column.name.to_lowercase()), Value::from(text(column)))))
+            Value::record(
+                columns.iter().map(|column| (Rc::from(column.name.to_lowercase()), Value::from(text(column)))),
+            )
         };
         let types = by_name(&|column| values::column_type(column, self.adapter.kind()));
         let expected_names: Vec<String> = match &test.expect.rows {
@@ -58,11 +60,14 @@ impl Attempt<'_> {
         let expected = match &test.expect.rows {
             FixtureRows::Sql(query) => query.clone(),
             FixtureRows::Table(rows) => {
-                let arguments = vec![(None, values::rows(rows)), (None, types), (None, by_name(&values::quoted_column))];
+                let arguments =
+                    vec![(None, values::rows(rows)), (None, types), (None, by_name(&values::quoted_column))];
                 values::text(&session.call_macro("get_expected_sql", arguments)?)
             }
         };
-        let named = |name: &String| columns.iter().find(|column| column.name.to_lowercase() == *name).map(values::quoted_column);
+        let named = |name: &String| {
+            columns.iter().find(|column| column.name.to_lowercase() == *name).map(values::quoted_column)
+        };
         let names: Vec<String> = expected_names.iter().filter_map(named).collect();
         let arguments = [Value::str(query), Value::str(expected), values::texts(&names)];
         let arguments = arguments.into_iter().map(|value| (None, value)).collect();

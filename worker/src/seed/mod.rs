@@ -103,16 +103,16 @@ impl File {
     }
 
     pub fn rows(&self) -> u64 {
-        self.records.len() as u64
+        self.records.row_count() as u64
     }
 
     pub fn is_empty(&self) -> bool {
-        self.records.len() == 0
+        self.records.row_count() == 0
     }
 
     /// The rows as text that the warehouse casts to the columns' types.
     pub fn values(&self) -> impl Iterator<Item = Vec<Option<String>>> + '_ {
-        (0..self.records.len()).map(|row| {
+        (0..self.records.row_count()).map(|row| {
             self.columns
                 .iter()
                 .enumerate()
