@@ -15,6 +15,10 @@ use crate::smartpizza;
 
 const THREADS: usize = 2;
 
+/// What DuckDB may use of the machine's memory, and what a process with it inside may use beyond.
+const DUCKDB_MIB: u32 = 1024;
+const BEYOND_MIB: f64 = 100.0;
+
 pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
     let project = setup.folder.join("smartpizza");
     copy(&root().join("examples/smartpizza"), &project)?;
@@ -26,6 +30,8 @@ pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
         faults: false,
         postgres: None,
     })?;
+    let memory_limit = format!("{DUCKDB_MIB}MiB");
+    std::fs::write(project.join("profiles.yml"), profile(&memory_limit))?;
     let file = project.join("smartpizza.duckdb");
     let empty = || {
         for file in [file.clone(), file.with_extension("duckdb.wal")] {
@@ -42,7 +48,8 @@ pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
     empty()?;
     setup.kontiki.measure(&project, &arguments)?;
     let statements = Statements::of_last_run(&project, &[])?;
-    let settings = json!({ "type": "duckdb", "path": file.display().to_string() });
+    let path = file.display().to_string();
+    let settings = json!({ "type": "duckdb", "path": path, "settings": { "memory_limit": memory_limit } });
     let mut floors = Vec::new();
     let ours = median(
         setup.repeat,
@@ -59,7 +66,10 @@ pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
     report.figure(&what, "Kontiki", shown(ours.seconds));
     report.ratio(&what, "of the bare SQL", ours.seconds / floor, Bound::AtMost(1.3));
     if let Some(peak) = ours.peak_mib {
-        report.figure(&format!("{what}: peak memory"), "Kontiki", format!("{peak:.0} MiB"));
+        let what = format!("{what}: peak memory");
+        report.figure(&what, "Kontiki", format!("{peak:.0} MiB"));
+        let share = peak / (f64::from(DUCKDB_MIB) + BEYOND_MIB);
+        report.ratio(&what, "of DuckDB's limit + 100 MiB", share, Bound::AtMost(1.0));
     }
     if let Some(dbt) = &setup.dbt_core {
         forget(&project)?;
@@ -73,6 +83,21 @@ pub fn day(setup: &Setup, scale: f64, report: &mut Report) -> Result<()> {
         }
     }
     empty()
+}
+
+fn profile(memory_limit: &str) -> String {
+    format!(
+        "smartpizza:
+  target: duckdb
+  outputs:
+    duckdb:
+      type: duckdb
+      path: smartpizza.duckdb
+      schema: main
+      settings:
+        memory_limit: {memory_limit}
+"
+    )
 }
 
 /// Copies a project without what runs left in it.
