@@ -8,4 +8,5 @@ mod runs;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
 mod support;
+mod unit_tests;
 mod workers;

@@ -9,4 +9,5 @@ mod leftovers;
 mod support;
 mod tidy;
 mod traces;
+mod unit_tests;
 mod verbs;

@@ -58,6 +58,18 @@ fn only_spaces_are_shown() {
 }
 
 #[test]
+fn a_long_difference_is_cut_between_lines() {
+    let rows: Vec<String> = (0..20_000).map(|id| id.to_string()).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let table = diff("id", &[], &rows).expect("a difference");
+    assert!(table.len() < BYTES_MAX + 100, "{}", table.len());
+    let lines: Vec<&str> = table.lines().collect();
+    let shown = lines.len() - 2;
+    assert_eq!(lines[shown], format!("+++,{}", shown - 1));
+    assert_eq!(lines[shown + 1], format!("… and {} more lines", 20_000 - shown));
+}
+
+#[test]
 fn arrows_in_cells_are_no_changes() {
     let table = diff("id|name", &["1|x->y"], &["1|x"]);
     assert_eq!(table.as_deref(), Some("@@,id,name\n→ ,1 ,x->y→x"));
