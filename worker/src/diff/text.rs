@@ -54,7 +54,8 @@ fn text(mark: Mark, cell: &Shown) -> Text {
     match cell {
         Shown::Gap => Text { measured: "...".to_owned(), printed: "...".to_owned() },
         Shown::Changed { old, new } => {
-            let text = format!("{}→{}", with_visible_spaces(old, new), with_visible_spaces(new, old));
+            let old = with_visible_spaces(old, new);
+            let text = format!("{old}→{}", with_visible_spaces(new, &old));
             Text { measured: csv(&text, true), printed: csv(&text, false) }
         }
         Shown::Value(cell) => {
