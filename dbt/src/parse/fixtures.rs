@@ -72,8 +72,7 @@ impl<'p> Fixtures<'p> {
     pub fn read(&self, written: &FixtureProperties, input: Option<&str>) -> Result<Fixture, Problem> {
         let format = written.format;
         let text = match &written.rows {
-            // Rendering a text, which dbt does with all of them, takes the line break at its end.
-            Some(Node { value: Value::String(text), .. }) => Some(text.strip_suffix('\n').unwrap_or(text)),
+            Some(Node { value: Value::String(text), .. }) => Some(text.as_str()),
             _ => None,
         };
         let file = written.file.as_deref().filter(|name| !name.is_empty());

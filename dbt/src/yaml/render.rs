@@ -50,6 +50,10 @@ impl Walk<'_> {
     fn node<'n>(&mut self, node: &'n Node, path: &mut Vec<KeyPart<'n>>) -> Node {
         let value = match &node.value {
             Value::String(text) if has_jinja(text) && !(self.late)(path) => return self.text(text, node.span),
+            // A template takes the line break at its end, and to dbt every string is one.
+            Value::String(text) if text.ends_with('\n') && !(self.late)(path) => {
+                Value::String(text[..text.len() - 1].to_owned())
+            }
             Value::Sequence(items) => Value::Sequence(
                 items
                     .iter()

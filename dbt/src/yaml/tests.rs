@@ -124,7 +124,7 @@ fn aliases_are_bounded() {
 fn renders_all_but_what_is_rendered_late() {
     let source = Source::new(
         "dbt_project.yml",
-        "a: '{{ one }}'\nb: ['{{ two }}', plain]\nhook: '{{ late }}'\nbad: '{{ bad }}'\n",
+        "a: '{{ one }}'\nb: ['{{ two }}', plain, \"lines\\n\\n\"]\nhook: '{{ late }}'\nbad: '{{ bad }}'\n",
     );
     let mut diagnostics = Vec::new();
     let node = load(&source, &mut diagnostics).expect("valid");
@@ -141,7 +141,7 @@ fn renders_all_but_what_is_rendered_late() {
     );
     assert_eq!(
         rendered.to_json(),
-        json!({"a": 1, "b": [{"k": [2]}, "plain"], "hook": "{{ late }}", "bad": "{{ bad }}"})
+        json!({"a": 1, "b": [{"k": [2]}, "plain", "lines\n"], "hook": "{{ late }}", "bad": "{{ bad }}"})
     );
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(diagnostics[0].location.as_ref().map(|location| location.line), Some(4));
