@@ -359,3 +359,41 @@ fn lists_in_every_format() {
         r#"{"unique_id": "exposure.shop.board", "config.meta": {"a": 1}}"#
     );
 }
+
+#[test]
+fn unit_tests_are_selected_by_name_type_and_model() {
+    let mut builder = ManifestBuilder(shop());
+    builder.unit_test("adds_up", "fct_orders").tags = vec!["mine".to_owned()];
+    builder.unit_test("joins", "stg_orders");
+    let manifest = builder.0;
+    let check = |purpose: Purpose, select: &[&str], expected: &[&str]| {
+        let selection = Selection { purpose, ..selection(select, &[]) };
+        let mut diagnostics = Vec::new();
+        let selected =
+            super::select(&manifest, &Graph::new(&manifest), &selection, &mut diagnostics).unwrap_or_default();
+        let names: Vec<&str> = selected.iter().filter_map(|id| id.as_str().strip_prefix("unit_test.shop.")).collect();
+        assert_eq!(names, expected, "{select:?} {diagnostics:?}");
+    };
+    let (adds_up, joins) = ("fct_orders.adds_up", "stg_orders.joins");
+    for select in [
+        "unit_test:adds_up",
+        "unit_test:shop.add*",
+        "adds_up",
+        "tag:mine",
+        "test_name:adds_up",
+        "fct_orders",
+        "int_joined+",
+        "resource_type:unit_test,fct_orders",
+    ] {
+        check(Purpose::List, &[select], &[adds_up]);
+    }
+    for select in ["test_type:unit", "resource_type:unit_test", "stg_orders+", "path:models/schema.yml"] {
+        check(Purpose::Run(Verb::Test), &[select], &[adds_up, joins]);
+    }
+    for select in ["+fct_orders,stg_customers", "test_type:data", "metric:revenue"] {
+        check(Purpose::Run(Verb::Test), &[select], &[]);
+    }
+    check(Purpose::Run(Verb::Run), &["fct_orders"], &[]);
+    let ids = BTreeSet::from(["unit_test.shop.fct_orders.adds_up".into()]);
+    assert_eq!(list(&manifest, &ids, ListFormat::Selector, &[], &|_| None), ["unit_test:shop.adds_up"]);
+}

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use common::diagnostic::Code;
 use common::run::{RunOptions, Verb};
+use common::table::Datum;
 use common::task::{FailureKind, NodeStatus, TaskOutcome};
-use common::{JsonMap, Manifest};
+use common::{JsonMap, Manifest, RunId};
 use dbt::compile::{Compiler, Invocation};
 use dbt::files::ProjectFiles;
 use dbt::parse::ParseOptions;
 use dbt::project::RawProject;
+use worker::adapter::Adapter;
 use worker::{Artifacts, Run};
 
-use crate::support::{Place, places};
+use crate::support::{Place, assignment, places};
 
 /// A project folder.
 struct Folder(tempfile::TempDir);
@@ -282,4 +284,48 @@ fn a_preview_shows_rows_and_builds_nothing() {
         worker::execute::preview(&folder.run(&place, false), &"model.shop.x".into(), &adapter, Some(1)).unwrap();
     assert_eq!((sql.as_str(), table.rows.len()), ("select 1 as id union all select 2", 1));
     assert_eq!(place.relations(), [""; 0]);
+}
+
+#[test]
+fn unit_tests_read_given_rows_only_and_leave_nothing_behind() {
+    for place in places() {
+        let folder = Folder::new(&[
+            ("models/codes.sql", "{{ config(materialized='table') }}\nselect 1 as id, cast('a' as varchar(3)) as code"),
+            (
+                "models/facts.sql",
+                "{{ config(materialized='incremental') }}\nselect id, code from {{ ref('codes') }}\n\
+                 {% if is_incremental() %} where id > (select coalesce(max(id), 0) from {{ this }}) {% endif %}",
+            ),
+            (
+                "models/schema.yml",
+                "unit_tests:\n\
+                 - name: goes_on\n  model: facts\n  overrides: {macros: {is_incremental: true}}\n  given:\n  \
+                 - {input: ref('codes'), rows: [{id: 6, code: abc}, {id: 7, code: longer}, {id: 5}]}\n  \
+                 - {input: this, rows: [{id: 5}]}\n  expect: {rows: [{code: longer, id: 7}, {code: abc, id: 6}]}\n\
+                 - name: fails\n  model: facts\n  overrides: {macros: {is_incremental: false}}\n  given:\n  \
+                 - {input: ref('codes'), rows: [{id: 6}]}\n  expect: {rows: []}\n",
+            ),
+        ]);
+        folder.build(&place, &["model.shop.codes", "model.shop.facts"]);
+        let run = folder.run(&place, false);
+        let adapter = Adapter::new(place.warehouse.adapter_type(), place.connect());
+        for (id, status, failures) in [
+            ("unit_test.shop.facts.goes_on", NodeStatus::Pass, 0),
+            ("unit_test.shop.facts.fails", NodeStatus::Fail, 1),
+            ("unit_test.shop.facts.goes_on", NodeStatus::Pass, 0),
+        ] {
+            let assignment = assignment(RunId(uuid::Uuid::now_v7()), id, 1);
+            let report = worker::execute(&assignment, &run, &adapter, "Thread-1");
+            let result = report.result;
+            assert_eq!((result.status, result.failures), (status, Some(failures)), "{id}: {:?}", result.message);
+            let temporary = match place.is_duckdb() {
+                true => "select count(*) from duckdb_tables() where temporary",
+                false => "select count(*) from pg_class where relpersistence = 't'",
+            };
+            let (_, left) = dbt::adapter::Adapter::execute(&adapter, temporary, true).unwrap();
+            assert_eq!(left.rows, [[Datum::Int(0)]], "{id}");
+        }
+        assert_eq!(place.relations(), ["codes", "facts"]);
+        assert_eq!(place.rows("select id, code from main.facts"), [["1", "a"]]);
+    }
 }
