@@ -5,6 +5,7 @@
 //!
 //! Invariant: the value of a `DBT_ENV_SECRET…` variable is on no line.
 
+mod difference;
 mod event;
 mod log_file;
 mod secrets;

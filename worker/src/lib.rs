@@ -11,7 +11,7 @@
 pub mod adapter;
 pub mod cancellation;
 pub mod comment;
-mod diff;
+pub mod diff;
 pub mod execute;
 pub mod failure;
 pub mod materialize;

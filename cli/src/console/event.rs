@@ -7,7 +7,7 @@ use common::task::NodeStatus;
 use common::{Diagnostic, Severity};
 use serde_json::{Value as Json, json};
 
-use super::Style;
+use super::{Style, difference};
 use crate::args::LogLevel;
 
 /// A node as its lines name it.
@@ -279,7 +279,7 @@ impl Event {
                 style.yellow(&format!("Warning in {resource_type} {name} ({path})"))
             }
             Self::ResultMessage { message, is_warning: true } => message.clone(),
-            Self::ResultMessage { message, .. } => format!("  {message}"),
+            Self::ResultMessage { message, .. } => format!("  {}", difference::paint(message, style)),
             Self::ResultCode(code) => format!("  {code}: {}", code.title()),
             Self::CompiledPath(path) => format!("  compiled code at {path}"),
             Self::StoredFailures { relation } => {

@@ -13,6 +13,9 @@ mod tests;
 
 use dbt::compile::{Cell, Sides};
 
+/// What stands above the table.
+pub const HEADING: &str = "\n\nactual differs from expected:\n\n";
+
 /// A report travels through the log of a cluster; nobody reads more than this.
 const BYTES_MAX: usize = 64 << 10;
 
@@ -22,7 +25,7 @@ pub fn describe(sides: &Sides) -> Option<String> {
     let actual = Table::new(&sides.columns, &sides.actual);
     let highlighted = highlight::highlight(&expected, &actual)?;
     let table = bounded(text::render(&highlighted));
-    Some(format!("\n\nactual differs from expected:\n\n{table}\n"))
+    Some(format!("{HEADING}{table}\n"))
 }
 
 /// As many whole lines as a report may carry, and how many there were besides.

@@ -15,7 +15,7 @@ fn rows(rows: &[&str]) -> Vec<Vec<Cell>> {
 fn diff(columns: &str, expected: &[&str], actual: &[&str]) -> Option<String> {
     let columns = columns.split('|').map(str::to_owned).collect();
     let text = describe(&Sides { columns, actual: rows(actual), expected: rows(expected) })?;
-    let table = text.strip_prefix("\n\nactual differs from expected:\n\n").and_then(|text| text.strip_suffix("\r\n\n"));
+    let table = text.strip_prefix(HEADING).and_then(|text| text.strip_suffix("\r\n\n"));
     Some(table.expect("dbt's words").replace("\r\n", "\n"))
 }
 
@@ -93,7 +93,7 @@ fn random_tables_differ_as_in_dbt() {
             rows.iter().map(|row| row.iter().map(|text| cell(text.as_deref())).collect()).collect()
         };
         let sides = Sides { columns, actual: side(&actual), expected: side(&expected) };
-        let text = text.map(|text| format!("\n\nactual differs from expected:\n\n{text}\n"));
+        let text = text.map(|text| format!("{HEADING}{text}\n"));
         assert_eq!(describe(&sides), text, "from {expected:?} to {actual:?}");
     }
 }
