@@ -36,14 +36,17 @@ struct Leader {
 }
 
 impl Leader {
-    /// A worker of two slots, and three seeds to run; a report is sent again soon.
+    /// A worker of two slots, and three seeds and three long models to run; a report is sent again soon.
     fn start(resend_after: Duration) -> Self {
         let place = Place::duckdb();
         let mut project = Project::new();
         for name in ["a", "b", "c"] {
             project.seed(name, "id\n1\n");
         }
-        project.model("long", "table", LONG_SQL);
+        // Attempts at one relation would take it from each other.
+        for name in ["long", "longer", "longest"] {
+            project.model(name, "table", LONG_SQL);
+        }
         let run = RunId(uuid::Uuid::now_v7());
         let known = Opened { run: Arc::new(project.run(&place, |_| {})), warehouse: Arc::clone(&place.warehouse) };
         let config = Config {
@@ -98,8 +101,8 @@ fn canceling_interrupts_the_sql_in_flight() {
     let leader = Leader::start(LONG);
     leader.next();
     let Assignment { run, node, epoch, .. } = leader.assign("model.p.long");
-    let other = leader.assign("model.p.long");
-    let queued = leader.assign("model.p.long");
+    let other = leader.assign("model.p.longer");
+    let queued = leader.assign("model.p.longest");
     leader.worker.deliver(LeaderMessage::Cancel { run, node, epoch });
     let canceled = leader.report();
     assert_eq!((canceled.epoch, canceled.outcome), (epoch, TaskOutcome::Canceled));
