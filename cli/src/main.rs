@@ -29,7 +29,7 @@ use exit::Exit;
 use project::{Call, Refused};
 use telemetry::Telemetry;
 
-/// For the whole process, DuckDB's library included: docs/adr/0013-one-allocator.md.
+/// For the whole process, DuckDB's library included: docs/adr/0012-one-allocator.md.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
