@@ -33,20 +33,15 @@ impl Document<'_> {
         let created_at = self.metadata.generated_at.as_micros() as f64 / 1e6;
         out.write_all(b"{\"metadata\":")?;
         serde_json::to_writer(&mut *out, &self.metadata_entry())?;
-        let is_unit_test = |node: &Node| node.unit_test.is_some();
-        entries(
-            out,
-            "nodes",
-            &manifest.nodes,
-            |node| !is_unit_test(node),
-            |found| grouped(manifest, found, created_at),
-        )?;
-        entries(out, "sources", &manifest.sources, |_| true, |found| source(found, created_at))?;
-        entries(out, "macros", &manifest.macros, |_| true, |found| macro_(found, created_at))?;
-        entries(out, "docs", &manifest.docs, |_| true, doc_block)?;
-        entries(out, "exposures", &manifest.exposures, |_| true, |found| exposure(found, created_at))?;
+        let is_unit_test = |(_, node): &(&NodeId, &Node)| node.unit_test.is_some();
+        let nodes = manifest.nodes.iter().filter(|entry| !is_unit_test(entry));
+        entries(out, "nodes", nodes, |found| grouped(manifest, found, created_at))?;
+        entries(out, "sources", &manifest.sources, |found| source(found, created_at))?;
+        entries(out, "macros", &manifest.macros, |found| macro_(found, created_at))?;
+        entries(out, "docs", &manifest.docs, doc_block)?;
+        entries(out, "exposures", &manifest.exposures, |found| exposure(found, created_at))?;
         field(out, "metrics", &json!({}))?;
-        entries(out, "groups", &manifest.groups, |_| true, group)?;
+        entries(out, "groups", &manifest.groups, group)?;
         field(out, "selectors", &manifest.selectors)?;
         field(out, "disabled", &disabled(manifest, created_at))?;
         let (parents, children) = edges(manifest);
@@ -55,7 +50,8 @@ impl Document<'_> {
         field(out, "group_map", &group_map(manifest))?;
         field(out, "saved_queries", &json!({}))?;
         field(out, "semantic_models", &json!({}))?;
-        entries(out, "unit_tests", &manifest.nodes, is_unit_test, |found| unit_test(found, created_at))?;
+        let unit_tests = manifest.nodes.iter().filter(is_unit_test);
+        entries(out, "unit_tests", unit_tests, |found| unit_test(found, created_at))?;
         field(out, "functions", &json!({}))?;
         out.write_all(b"}")
     }
@@ -106,16 +102,15 @@ fn field(out: &mut impl Write, key: &str, value: &impl Serialize) -> io::Result<
     Ok(serde_json::to_writer(out, value)?)
 }
 
-/// Entries by id, those that `is_meant`.
-fn entries<T: Sync, J: Serialize>(
+/// Entries by id.
+fn entries<'m, T: Sync + 'm, J: Serialize>(
     out: &mut impl Write,
     key: &str,
-    found: &BTreeMap<NodeId, T>,
-    is_meant: impl Fn(&T) -> bool,
+    found: impl IntoIterator<Item = (&'m NodeId, &'m T)>,
     to_json: impl Fn(&T) -> J + Sync,
 ) -> io::Result<()> {
     write!(out, ",\"{key}\":{{")?;
-    let all: Vec<(&NodeId, &T)> = found.iter().filter(|(_, entry)| is_meant(entry)).collect();
+    let all: Vec<(&NodeId, &T)> = found.into_iter().collect();
     let render = |entries: &[(&NodeId, &T)]| -> serde_json::Result<Vec<u8>> {
         let mut text = Vec::new();
         for (id, entry) in entries {

@@ -74,9 +74,16 @@ pub fn node(node: &Node, created_at: f64) -> JsonMap {
 
 fn identity(node: &Node) -> JsonMap {
     let mut out = JsonMap::new();
-    let keys = [
-        ("database", json!(node.database)),
-        ("schema", json!(node.schema)),
+    extend(&mut out, [("database", json!(node.database)), ("schema", json!(node.schema))]);
+    extend(&mut out, names(node));
+    let checksum = json!({ "name": node.checksum.name, "checksum": node.checksum.checksum });
+    extend(&mut out, [("alias", json!(node.alias)), ("checksum", checksum)]);
+    out
+}
+
+/// What a node is called and where it stands.
+pub(super) fn names(node: &Node) -> [(&'static str, Json); 7] {
+    [
         ("name", json!(node.name)),
         ("resource_type", json!(node.resource_type.as_str())),
         ("package_name", json!(node.package_name)),
@@ -84,11 +91,7 @@ fn identity(node: &Node) -> JsonMap {
         ("original_file_path", json!(node.original_file_path)),
         ("unique_id", json!(node.unique_id)),
         ("fqn", json!(node.fqn)),
-        ("alias", json!(node.alias)),
-        ("checksum", json!({ "name": node.checksum.name, "checksum": node.checksum.checksum })),
-    ];
-    extend(&mut out, keys);
-    out
+    ]
 }
 
 /// Only generic tests have these; a singular test is told by their absence.

@@ -5,7 +5,7 @@ use common::unit_test::{Fixture, FixtureRows};
 use common::{Json, JsonMap};
 use serde_json::json;
 
-use super::node::extend;
+use super::node::{extend, names};
 
 /// An entry of `unit_tests`. `created_at` is in seconds since 1970.
 pub fn unit_test(node: &Node, created_at: f64) -> JsonMap {
@@ -22,17 +22,14 @@ pub fn unit_test(node: &Node, created_at: f64) -> JsonMap {
         .map(|overrides| json!({ "macros": overrides.macros, "vars": overrides.vars, "env_vars": overrides.env_vars }));
     let versions =
         test.versions.as_ref().map(|versions| json!({ "include": versions.include, "exclude": versions.exclude }));
-    let keys = [
+    let tested = [
         ("model", json!(test.model)),
         ("given", given.collect::<Vec<_>>().into()),
         ("expect", Json::Object(fixture(&test.expect))),
-        ("name", json!(node.name)),
-        ("resource_type", json!(node.resource_type.as_str())),
-        ("package_name", json!(node.package_name)),
-        ("path", json!(node.path)),
-        ("original_file_path", json!(node.original_file_path)),
-        ("unique_id", json!(node.unique_id)),
-        ("fqn", json!(node.fqn)),
+    ];
+    extend(&mut out, tested);
+    extend(&mut out, names(node));
+    let rest = [
         ("description", json!(node.description)),
         ("overrides", json!(overrides)),
         ("depends_on", json!({ "macros": node.depends_on.macros, "nodes": node.depends_on.nodes })),
@@ -43,7 +40,7 @@ pub fn unit_test(node: &Node, created_at: f64) -> JsonMap {
         ("versions", json!(versions)),
         ("version", json!(test.version)),
     ];
-    extend(&mut out, keys);
+    extend(&mut out, rest);
     out
 }
 

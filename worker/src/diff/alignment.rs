@@ -35,6 +35,23 @@ pub fn align(old: &Table, new: &Table) -> Alignment {
     Alignment { units: search.units(), index_columns: search.index_columns }
 }
 
+/// Which table is gone along.
+#[derive(Clone, Copy)]
+enum Side {
+    Old,
+    New,
+}
+
+impl Side {
+    /// What belongs to the old table and to the new one, this side's first; or the reverse, from this side's first.
+    fn order<T>(self, (old, new): (T, T)) -> (T, T) {
+        match self {
+            Self::Old => (old, new),
+            Self::New => (new, old),
+        }
+    }
+}
+
 struct Search<'t> {
     old: &'t Table,
     new: &'t Table,
@@ -157,47 +174,35 @@ impl<'t> Search<'t> {
 
     /// Goes down and up both tables from rows that were found, as long as the rows next to them look alike.
     fn by_neighbours(&mut self, index: &Index) {
-        let (old, new) = (self.old.height(), self.new.height());
-        for upwards in [false, true] {
-            let mut next: Option<usize> = upwards.then(|| new - 1);
-            for row in in_direction(old, upwards) {
-                if let Some(found) = self.new_of.get(&row) {
-                    next = step(*found, new, upwards);
-                    if next.is_none() {
-                        break;
-                    }
-                    continue;
-                }
-                let Some(at) = next else { continue };
-                if !index.look_alike(row, at) || self.old_of.contains_key(&at) {
-                    continue;
-                }
-                self.link(row, at);
-                next = step(at, new, upwards);
-                if next.is_none() {
-                    break;
-                }
+        for side in [Side::Old, Side::New] {
+            for upwards in [false, true] {
+                self.walk(index, side, upwards);
             }
         }
-        for upwards in [false, true] {
-            let mut next: Option<usize> = upwards.then(|| old - 1);
-            for row in in_direction(new, upwards) {
-                if let Some(found) = self.old_of.get(&row) {
-                    next = step(*found, old, upwards);
-                    if next.is_none() {
-                        break;
+    }
+
+    /// Along one table, with the row of the other that comes next there.
+    fn walk(&mut self, index: &Index, side: Side, upwards: bool) {
+        let heights = (self.old.height(), self.new.height());
+        let (here, there) = side.order(heights);
+        let mut next: Option<usize> = upwards.then(|| there - 1);
+        for row in in_direction(here, upwards) {
+            let (partners, taken) = side.order((&self.new_of, &self.old_of));
+            let reached = match (partners.get(&row), next) {
+                (Some(found), _) => *found,
+                (None, Some(at)) => {
+                    let (old, new) = side.order((row, at));
+                    if !index.look_alike(old, new) || taken.contains_key(&at) {
+                        continue;
                     }
-                    continue;
+                    self.link(old, new);
+                    at
                 }
-                let Some(at) = next else { continue };
-                if !index.look_alike(at, row) || self.new_of.contains_key(&at) {
-                    continue;
-                }
-                self.link(at, row);
-                next = step(at, old, upwards);
-                if next.is_none() {
-                    break;
-                }
+                (None, None) => continue,
+            };
+            next = step(reached, there, upwards);
+            if next.is_none() {
+                break;
             }
         }
     }

@@ -140,16 +140,7 @@ fn source(value: &str) -> Result<Matcher<'_>, Problem> {
 
 /// `exposure` or `package.exposure`, each part a pattern.
 fn exposure(value: &str) -> Result<Matcher<'_>, Problem> {
-    let parts: Vec<&str> = value.split('.').collect();
-    let (package, name) = match parts.as_slice() {
-        [name] => ("*", *name),
-        [package, name] => (*package, *name),
-        _ => {
-            let form = "${exposure_name} or ${package_name}.${exposure_name}";
-            let message = format!("invalid exposure selector value '{value}': exposures must be of the form {form}");
-            return Err(Problem::Invalid(message));
-        }
-    };
+    let (package, name) = in_package(value, "exposure", "${exposure_name} or ${package_name}.${exposure_name}")?;
     Ok(Box::new(move |_, member| {
         member.as_exposure().is_some_and(|found| fnmatch(&found.package_name, package) && fnmatch(&found.name, name))
     }))
@@ -157,22 +148,25 @@ fn exposure(value: &str) -> Result<Matcher<'_>, Problem> {
 
 /// `unit_test` or `package.unit_test`, each part a pattern.
 fn unit_test(value: &str) -> Result<Matcher<'_>, Problem> {
-    let parts: Vec<&str> = value.split('.').collect();
-    let (package, name) = match parts.as_slice() {
-        [name] => ("*", *name),
-        [package, name] => (*package, *name),
-        _ => {
-            let form = "${unit_test_name} or ${unit_test_package_name.unit_test_name}";
-            let message = format!("invalid unit test selector value '{value}': unit tests must be of the form {form}");
-            return Err(Problem::Invalid(message));
-        }
-    };
+    let form = "${unit_test_name} or ${unit_test_package_name.unit_test_name}";
+    let (package, name) = in_package(value, "unit test", form)?;
     Ok(Box::new(move |_, member| {
         let is_meant = |node: &common::manifest::Node| {
             node.unit_test.is_some() && fnmatch(&node.package_name, package) && fnmatch(&node.name, name)
         };
         member.as_node().is_some_and(is_meant)
     }))
+}
+
+/// The parts of `name` or `package.name`; any package where there is none.
+fn in_package<'v>(value: &'v str, kind: &str, form: &str) -> Result<(&'v str, &'v str), Problem> {
+    match *value.split('.').collect::<Vec<_>>() {
+        [name] => Ok(("*", name)),
+        [package, name] => Ok((package, name)),
+        _ => Err(Problem::Invalid(format!(
+            "invalid {kind} selector value '{value}': {kind}s must be of the form {form}"
+        ))),
+    }
 }
 
 fn test_type(value: &str) -> Result<Matcher<'static>, Problem> {
