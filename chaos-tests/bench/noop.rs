@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+use common::transcript::Packed;
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 use futures::StreamExt;
 use proto::client::{Replicas, leader_of};
@@ -224,5 +225,6 @@ fn report(assignment: &Assignment) -> TaskReport {
             relation_name: None,
             compiled_code: None,
         },
+        transcript: Packed::default(),
     }
 }

@@ -6,6 +6,7 @@ use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+use common::transcript::Packed;
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 use scheduler::leader::SessionId;
 
@@ -209,7 +210,8 @@ impl Worker {
             relation_name: None,
             compiled_code: None,
         };
-        let report = TaskReport { run, node: node.clone(), attempt, epoch, outcome, result };
+        let transcript = Packed(epoch.0.to_be_bytes().to_vec());
+        let report = TaskReport { run, node: node.clone(), attempt, epoch, outcome, result, transcript };
         if planted != Some(Planted::ReportNotResent) {
             self.unacknowledged.insert((run, node, epoch), report.clone());
         }

@@ -18,6 +18,7 @@ pub mod target;
 pub mod task;
 pub mod telemetry;
 pub mod time;
+pub mod transcript;
 pub mod unit_test;
 
 pub use diagnostic::{Diagnostic, Severity};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Code;
 use crate::table::Response;
+use crate::transcript::Packed;
 use crate::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
 
 /// Where a task stands. Each state carries only its own data; the legal steps between them are in
@@ -166,6 +167,9 @@ pub struct TaskReport {
     pub epoch: Epoch,
     pub outcome: TaskOutcome,
     pub result: NodeResult,
+    /// What the attempt leaves for people to read. No part of the entry that the report becomes: it is kept beside the state.
+    #[serde(skip)]
+    pub transcript: Packed,
 }
 
 /// The part of a report that ends up in `run_results.json` and in the console.

@@ -11,6 +11,7 @@ pub mod run;
 pub mod scalar;
 pub mod session;
 pub mod task;
+pub mod transcript;
 
 /// Messages, clients and servers as generated.
 #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]

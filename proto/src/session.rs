@@ -2,6 +2,7 @@
 
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::task::{TaskOutcome, TaskReport};
+use common::transcript::Packed;
 use common::{Epoch, NodeId, RunId, WorkerId};
 
 use crate::invalid::Invalid;
@@ -100,7 +101,7 @@ fn of_report(report: &TaskReport) -> session_request::Report {
     session_request::Report {
         assignment: Some(task::assignment(&assignment)),
         result: Some(task::result(&report.result)),
-        log: Vec::new(),
+        transcript: report.transcript.0.clone().into(),
         outcome: Some(outcome),
     }
 }
@@ -123,6 +124,7 @@ fn to_report(report: session_request::Report) -> Result<TaskReport, Invalid> {
         epoch: assignment.epoch,
         outcome,
         result: task::to_result(report.result.ok_or_else(|| Invalid::missing("report.result"))?)?,
+        transcript: Packed(report.transcript.into()),
     })
 }
 

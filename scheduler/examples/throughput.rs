@@ -19,6 +19,7 @@ use common::run::{PlannedTask, RunOptions, RunPlan, Verb};
 use common::session::{LeaderMessage, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+use common::transcript::Packed;
 use common::{NodeId, RequestId, RunId, Timestamp, WorkerId};
 use scheduler::local::{self, Config, Submission, Update};
 use scheduler::state::{Applied, Command, Event, State};
@@ -159,7 +160,7 @@ fn report(of: &Assignment) -> TaskReport {
         relation_name: Some("\"smartpizza\".\"main\".\"fct_orders_daily\"".to_owned()),
         compiled_code: None,
     };
-    TaskReport { run, node, attempt, epoch, outcome: TaskOutcome::Success, result }
+    TaskReport { run, node, attempt, epoch, outcome: TaskOutcome::Success, result, transcript: Packed::default() }
 }
 
 /// As the kernel counts it; 0 where it does not say.

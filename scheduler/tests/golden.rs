@@ -10,8 +10,9 @@ use std::path::Path;
 
 use common::session::WorkerDescription;
 use common::task::FailureKind;
+use common::transcript::{Packed, Told};
 use common::{ContentDigest, Timestamp};
-use scheduler::state::{CancelCause, Command};
+use scheduler::state::{CancelCause, Command, Reply};
 use scheduler::store::{Damage, Log, SledLog, decode_entry};
 use scheduler::{LogEntry, Proposer, State};
 use support::*;
@@ -108,13 +109,32 @@ fn states_have_golden_bytes() {
     let mut plan = plan(4, &[("a", &[]), ("b", &[0])]);
     plan.pools.insert("heavy".to_owned(), u32::MAX);
     machine.submit(plan);
+    let assignment = machine.state.assignments(&worker("w")).remove(0);
+    let told = Told { assignment, packed: Packed(vec![1, 2, 3]) };
+    machine.apply(Command::KeepTranscripts { transcripts: vec![told] });
+    assert_eq!(machine.state.transcripts().count(), 1);
     let bytes = machine.state.to_bytes();
-    check("state.v2.txt", &format!("{}\n", hex(&bytes)));
+    check("state.v3.txt", &format!("{}\n", hex(&bytes)));
     let restored = State::from_bytes(&bytes).unwrap();
     assert_eq!(restored.to_bytes(), bytes);
     assert_eq!(State::from_bytes(&[]).err(), Some(Damage::TooShort));
-    assert_eq!(State::from_bytes(&[&[3], &bytes[1..]].concat()).err(), Some(Damage::Version(3)));
+    assert_eq!(State::from_bytes(&[&[4], &bytes[1..]].concat()).err(), Some(Damage::Version(4)));
     assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(Damage::Shape));
+}
+
+#[test]
+fn a_state_of_the_second_version_is_read_and_goes_on() {
+    let golden = bytes(include_str!("golden/state.v2.txt").trim_end());
+    let mut state = State::from_bytes(&golden).unwrap();
+    assert_eq!((state.runs().count(), state.transcripts().count()), (2, 0));
+    // The bytes of today are those of then, the version and what came at the end apart.
+    let mut today = state.to_bytes();
+    assert_eq!((today[0], today.pop()), (3, Some(0)));
+    assert_eq!(today[1..], golden[1..]);
+    let held = state.assignments(&worker("w")).remove(0);
+    let told = Told { assignment: held, packed: Packed(vec![1, 2, 3]) };
+    let kept = state.apply(state.applied() + 1, AT, Command::KeepTranscripts { transcripts: vec![told] });
+    assert_eq!(kept.reply, Reply::Kept { transcripts: 1 });
 }
 
 #[test]

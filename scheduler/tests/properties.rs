@@ -11,6 +11,7 @@ use common::bundle::BundleFile;
 use common::run::{Deployed, PlannedTask, RunPlan};
 use common::session::WorkerDescription;
 use common::task::{Assignment, FailureKind, TaskReport};
+use common::transcript::{self, Packed};
 use common::{Attempt, ContentDigest, Epoch, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -76,6 +77,7 @@ enum Told {
 enum Action {
     Command(Command),
     Report(Vec<(Told, usize)>),
+    Tell(Vec<(Told, usize)>),
     Hello { worker: &'static str, slots: u32, zone: Option<&'static str>, running: Vec<Told> },
     Advance(u64),
 }
@@ -97,6 +99,7 @@ fn any_action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (any_plan(), any::<bool>()).prop_map(|(plan, deployed)| Action::Command(submit_from(plan, deployed))),
         16 => vec((any_told(), 0usize..6), 1..4).prop_map(Action::Report),
+        4 => vec((any_told(), 0usize..6), 1..4).prop_map(Action::Tell),
         4 => hello.prop_map(|(worker, slots, zone, running)| Action::Hello { worker, slots, zone, running }),
         2 => any_worker().prop_map(|name| Action::Command(Command::LoseWorker { worker: worker(name) })),
         1 => any_worker().prop_map(|name| Action::Command(Command::DrainWorker { worker: worker(name) })),
@@ -173,6 +176,13 @@ fn play(machine: &mut Machine, action: Action) -> Option<Command> {
         Action::Report(reports) => {
             let reports = reports.into_iter().map(|(told, how)| ended(&resolve(&machine.state, told), how));
             Command::ReportTasks { reports: reports.collect() }
+        }
+        Action::Tell(told) => {
+            let transcripts = told.into_iter().map(|(told, bytes)| transcript::Told {
+                assignment: resolve(&machine.state, told),
+                packed: Packed(vec![0; bytes]),
+            });
+            Command::KeepTranscripts { transcripts: transcripts.collect() }
         }
         Action::Hello { worker: name, slots, zone, running } => {
             let running = running.into_iter().map(|told| resolve(&machine.state, told)).collect();

@@ -6,16 +6,19 @@ use std::borrow::Cow;
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use common::diagnostic::Code;
 use common::relation::{Relation, RelationType, quote_identifier};
 use common::table::{Column, Response, Table};
 use common::target::AdapterType;
 use common::task::FailureKind;
+use common::transcript::Level;
 
 use crate::cancellation::Cancellation;
 use crate::comment::Comment;
-use crate::trace::Scope;
+use crate::trace::{self, Scope};
+use crate::transcript;
 use crate::warehouse::{Canceller, Connection, Error, Publication};
 
 /// One connection, shared by the executor and the templates it renders. Cheap to clone; stays on its thread.
@@ -86,11 +89,20 @@ impl Adapter {
         &self,
         sql: &str,
         call: impl FnOnce(&mut dyn Connection, &str) -> Result<T, Error>,
-        response: impl FnOnce(&T) -> &Response,
+        response: impl Fn(&T) -> &Response,
     ) -> Result<T, Error> {
         let mut scope = Scope::statement(self.adapter_type, sql);
+        let began = Instant::now();
         let answer = self.connection().and_then(|mut connection| call(connection.as_mut(), &self.commented(sql)));
-        scope.answered(answer.as_ref().map(response));
+        scope.answered(answer.as_ref().map(&response));
+        transcript::note(Level::Debug, || {
+            let (summary, took) = (trace::summary(sql), transcript::seconds(began.elapsed()));
+            match answer.as_ref().map(&response) {
+                Ok(response) if response.message.is_empty() => format!("{summary} in {took}"),
+                Ok(response) => format!("{summary}: {} in {took}", response.message),
+                Err(error) => format!("{summary}: failed after {took} ({})", error.code.as_str()),
+            }
+        });
         answer
     }
 

@@ -23,6 +23,7 @@ pub mod seed;
 pub mod session;
 mod slots;
 pub mod trace;
+mod transcript;
 pub mod warehouse;
 
 pub use execute::execute;

@@ -11,9 +11,9 @@ use common::run::{RunOptions, Verb};
 use common::target::Target;
 use common::task::NodeResult;
 use common::{Manifest, NodeId, RunId};
+use dbt::artifacts::Folders;
 use dbt::compile::Compiler;
 
-use crate::execute::Folders;
 use crate::warehouse::{Connection, Error, Warehouse, staging};
 
 /// Finds the runs that assignments name. On a laptop there is one; a cluster's worker fetches and parses bundles.
@@ -60,6 +60,8 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Artifacts {
     Skip,
+    /// In the report of each attempt, with its log.
+    Report,
     /// `compiled/` and `run/` below this folder.
     Write {
         target_path: PathBuf,

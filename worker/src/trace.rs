@@ -196,7 +196,7 @@ fn system(adapter_type: AdapterType) -> &'static str {
 }
 
 /// What a statement does and to which relation: its leading key words, and the name after them. Nothing that could be data.
-fn summary(sql: &str) -> String {
+pub(crate) fn summary(sql: &str) -> String {
     const WORDS: [&str; 30] = [
         "create",
         "or",

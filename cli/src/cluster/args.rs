@@ -91,6 +91,13 @@ pub struct Shown {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    Text,
+    Json,
+    Yaml,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     Table,
     Wide,
@@ -156,12 +163,24 @@ pub enum Task {
         #[command(flatten)]
         shown: Shown,
     },
-    /// Show one task with its attempts
+    /// Show one task with its attempts, their SQL and their logs
     Get {
         run: String,
         node: String,
         #[command(flatten)]
         shown: Shown,
+    },
+    /// Print what attempts logged
+    Logs {
+        run: String,
+        /// All tasks of the run where none is given
+        node: Option<String>,
+        /// All attempts where none is given
+        #[arg(long, requires = "node", value_parser = clap::value_parser!(u32).range(1..))]
+        attempt: Option<u32>,
+        /// How they are shown: as text, or with every field
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: LogOutput,
     },
 }
 

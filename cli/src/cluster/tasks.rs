@@ -1,14 +1,21 @@
 //! `kontiki task …`
 
+use common::Diagnostic;
+use common::diagnostic::Code;
 use proto::v1::run_service_client::RunServiceClient;
-use proto::v1::{GetTaskRequest, Task, TaskState, get_task_response};
-use serde_json::json;
+use proto::v1::{
+    GetTaskRequest, LogLevel, LogLine, ReadTranscriptsRequest, ReadTranscriptsResponse, Task, TaskState, Transcript,
+    get_task_response,
+};
+use serde_json::{Value as Json, json};
 
 use super::args;
 use super::connect::Connected;
 use super::runs;
 use super::show::{Column, Listing, Row, column, show, wide};
-use super::time::{moment, span};
+use super::time::{instant, moment, span};
+use super::transcripts;
+use super::yaml::yaml;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 
@@ -38,6 +45,68 @@ pub fn tasks(call: &Call, verb: &args::Task) -> Result<Exit, Refused> {
             listing.below.push(Listing::list(&ATTEMPTS, attempts));
             Ok(listing)
         }),
+        args::Task::Logs { run, node, attempt, output } => {
+            logs(&cluster, run, node.as_deref(), *attempt, *output).map(|()| Exit::Success)
+        }
+    }
+}
+
+/// Prints the logs of attempts that have ended.
+fn logs(
+    cluster: &Connected<'_>,
+    run: &str,
+    node: Option<&str>,
+    attempt: Option<u32>,
+    output: args::LogOutput,
+) -> Result<(), Refused> {
+    let node_ids = node.into_iter().map(str::to_owned).collect();
+    let request = ReadTranscriptsRequest { run_id: run.to_owned(), node_ids, last_only: false };
+    let mut told = transcripts::read(cluster, &request).map_err(|status| cluster.refuse(&status))?;
+    told.retain(|told| attempt.is_none_or(|attempt| told.attempt == attempt));
+    if told.is_empty() {
+        let attempt = attempt.map(|attempt| format!("attempt {attempt} at ")).unwrap_or_default();
+        let node = node.map(|node| format!("{attempt}{node} in ")).unwrap_or_default();
+        let message = format!("there is no log of {node}run {run}");
+        let hint = "an attempt leaves its log when it ends; one that was lost with its worker leaves none";
+        return Err(cluster.call.refuse(Diagnostic::error(Code::ClusterNotFound, message).hint(hint)));
+    }
+    let text = match output {
+        args::LogOutput::Text => told.iter().map(log_text).collect::<Vec<_>>().join("\n\n"),
+        args::LogOutput::Json => serde_json::to_string_pretty(&log_json(&told)).unwrap_or_default(),
+        args::LogOutput::Yaml => yaml(&log_json(&told)),
+    };
+    cluster.call.console.output(&text);
+    Ok(())
+}
+
+fn log_text(told: &ReadTranscriptsResponse) -> String {
+    let mut text = format!("{}, attempt {}", told.node_id, told.attempt);
+    for line in told.transcript.iter().flat_map(|transcript| &transcript.log) {
+        let (at, level) = (instant(line.at.as_ref()), level(line.level()));
+        text.push_str(&format!("\n{at} {level:<5} {}", line.message));
+    }
+    text
+}
+
+fn log_json(told: &[ReadTranscriptsResponse]) -> Json {
+    let attempts = told.iter().map(|told| {
+        let lines = told.transcript.as_ref().map(lines).unwrap_or_default();
+        json!({ "node": told.node_id, "attempt": told.attempt, "log": lines })
+    });
+    attempts.collect()
+}
+
+fn lines(transcript: &Transcript) -> Vec<Json> {
+    let line = |line: &LogLine| json!({ "at": instant(line.at.as_ref()), "level": level(line.level()), "message": line.message });
+    transcript.log.iter().map(line).collect()
+}
+
+fn level(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info | LogLevel::Unspecified => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
     }
 }
 
@@ -89,7 +158,9 @@ fn attempt(attempt: &get_task_response::Attempt) -> Row {
             "started_at": moment(attempt.started_at.as_ref()),
             "ended_at": attempt.ended_at.as_ref().map(|at| moment(Some(at))),
             "failure": failure,
-            "log": attempt.log,
+            "compiled_code": attempt.transcript.as_ref().and_then(|transcript| transcript.compiled_code.clone()),
+            "run_code": attempt.transcript.as_ref().and_then(|transcript| transcript.run_code.clone()),
+            "log": attempt.transcript.as_ref().map(lines),
         }),
     }
 }

@@ -9,6 +9,12 @@ pub fn moment(at: Option<&Timestamp>) -> String {
     time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
 }
 
+/// `2024-05-01 12:00:00.123`, in UTC; empty where there is none.
+pub fn instant(at: Option<&Timestamp>) -> String {
+    let millis = at.map(|at| at.nanos / 1_000_000).unwrap_or_default();
+    at.map(|_| format!("{}.{millis:03}", moment(at))).unwrap_or_default()
+}
+
 /// `12.3s`, from one moment to another; empty where either is missing.
 pub fn span(from: Option<&Timestamp>, to: Option<&Timestamp>) -> String {
     let (Some(from), Some(to)) = (from, to) else { return String::new() };

@@ -14,7 +14,7 @@ use scheduler::local::Update;
 use scheduler::state::RunOutcome;
 
 use super::events::Follower;
-use super::{Outcomes, Request, exit, exposures, sum_up, write_results};
+use super::{Outcomes, Request, exit, exposures, sql, sum_up, write_results};
 use crate::cluster::Connected;
 use crate::cluster::follow::{self, Watched};
 use crate::console::{Ended, Event};
@@ -82,8 +82,9 @@ pub fn on_cluster(
         RunOutcome::Canceled(_) => Ended::Canceled,
         RunOutcome::Success | RunOutcome::Failed => Ended::Complete,
     };
-    call.console.emit(&Event::Blank);
     let elapsed = began.elapsed().as_secs_f64();
+    sql::fetch(cluster, opened, manifest, &accepted, &mut outcomes);
+    call.console.emit(&Event::Blank);
     sum_up(call, opened, manifest, &outcomes, (elapsed, how));
     write_results(call, opened, &outcomes, &request.options, elapsed)?;
     Ok(if outcome == RunOutcome::Success { exit(&outcomes, how) } else { Exit::NodeFailed })

@@ -7,6 +7,7 @@ mod exposures;
 mod hooks;
 mod lines;
 mod outcome;
+mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

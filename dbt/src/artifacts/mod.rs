@@ -5,6 +5,7 @@
 
 mod config;
 mod digest;
+mod folders;
 mod manifest;
 mod node;
 mod rewrite;
@@ -22,6 +23,7 @@ use serde_json::json;
 
 pub use config::config;
 pub use digest::digest;
+pub use folders::Folders;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use rewrite::write_manifest;

@@ -23,6 +23,7 @@ mod refusal;
 mod runs;
 mod session;
 mod trace;
+mod transcripts;
 mod uploads;
 mod view;
 mod watch;

@@ -10,8 +10,9 @@ use tonic::{Request, Response, Status};
 
 use super::manifests::{Key, Manifests};
 use super::planning::{self, Known};
+use super::transcripts::Chosen;
 use super::watch::{Events, Watchers};
-use super::{commit, findings, pages, refusal, trace, view};
+use super::{commit, findings, pages, refusal, trace, transcripts, view};
 use crate::leader::Proposal;
 use crate::replica::{Consistency, Handle};
 use crate::state::{CancelCause, Command, Event, Reply, Run, RunOutcome, RunState, State};
@@ -139,6 +140,10 @@ fn unknown(id: RunId) -> Status {
     refusal::not_found(format!("run {id} does not exist"))
 }
 
+fn no_task(id: RunId, node: &NodeId) -> Status {
+    refusal::not_found(format!("run {id} has no task {node}"))
+}
+
 fn not_deployed(submit: &Submit) -> Status {
     refusal::not_found(match submit.bundle {
         None => format!("project '{}' was never deployed", submit.project),
@@ -155,6 +160,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl RunService for Service {
     type WatchRunStream = Events;
+    type ReadTranscriptsStream = transcripts::Stream;
 
     async fn submit_run(&self, request: Request<v1::SubmitRunRequest>) -> Answer<v1::SubmitRunResponse> {
         let (metadata, _, request) = request.into_parts();
@@ -249,12 +255,33 @@ impl RunService for Service {
         let v1::GetTaskRequest { run_id: id, node_id } = request.into_inner();
         let id = run_id(&id)?;
         let node = NodeId::from(node_id);
-        let found = self.find(id, |run| {
-            let index = run.find(&node)?;
-            let attempts = run.attempts(index).iter().map(view::attempt).collect();
-            Some(v1::GetTaskResponse { task: view::task_at(run, index), attempts, compiled_code: String::new() })
+        let found = self.read(false, |state| {
+            let run = state.run(&id)?;
+            let Some(index) = run.find(&node) else { return Some(None) };
+            let attempts: Vec<_> = run.attempts(index).iter().map(view::attempt).collect();
+            let chosen = transcripts::choose(state, run, std::slice::from_ref(&node), false).unwrap_or_default();
+            Some(Some((view::task_at(run, index), attempts, chosen)))
         });
-        let task = found.await?.ok_or_else(|| refusal::not_found(format!("run {id} has no task {node}")))?;
-        Ok(Response::new(task))
+        let found = found.await?.ok_or_else(|| unknown(id))?;
+        let (task, mut attempts, chosen) = found.ok_or_else(|| no_task(id, &node))?;
+        let mut told = Chosen::new(&self.handle, id, chosen).by_attempt().await;
+        let compiled = told.values().rev().find_map(|transcript| transcript.compiled_code.clone());
+        for attempt in &mut attempts {
+            attempt.transcript = told.remove(&attempt.attempt);
+        }
+        Ok(Response::new(v1::GetTaskResponse { task, attempts, compiled_code: compiled.unwrap_or_default() }))
+    }
+
+    async fn read_transcripts(
+        &self,
+        request: Request<v1::ReadTranscriptsRequest>,
+    ) -> Answer<Self::ReadTranscriptsStream> {
+        let v1::ReadTranscriptsRequest { run_id: id, node_ids, last_only } = request.into_inner();
+        let id = run_id(&id)?;
+        let nodes: Vec<NodeId> = node_ids.into_iter().map(NodeId::from).collect();
+        let choose = |state: &State| state.run(&id).map(|run| transcripts::choose(state, run, &nodes, last_only));
+        let chosen = self.read(false, choose).await?.ok_or_else(|| unknown(id))?;
+        let chosen = chosen.map_err(|node| no_task(id, &node))?;
+        Ok(Response::new(Chosen::new(&self.handle, id, chosen).stream()))
     }
 }

@@ -136,6 +136,6 @@ pub fn attempt(tried: &Tried) -> get_task_response::Attempt {
         started_at: Some(timestamp(tried.started_at)),
         ended_at: tried.ended_at.map(timestamp),
         failure: tried.failure.as_ref().map(failed),
-        log: Vec::new(),
+        transcript: None,
     }
 }

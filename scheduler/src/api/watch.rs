@@ -134,7 +134,8 @@ fn wire(tasks: u32, at: Timestamp, event: Event) -> Option<Wire> {
         | Event::WorkerLost { .. }
         | Event::TaskCancelRequested { .. }
         | Event::RunRemoved { .. }
-        | Event::BlobsCollected { .. } => return None,
+        | Event::BlobsCollected { .. }
+        | Event::TranscriptKept { .. } => return None,
     })
 }
 

@@ -1,8 +1,8 @@
-//! A cluster's Raft snapshot and the blobs it covers as one file, from which a new cluster can begin.
+//! A cluster's Raft snapshot and the blobs and transcripts it covers as one file, from which a new cluster can begin.
 //!
 //! ```text
 //!   "kontiki backup\n" · version u8 · length of header u32 · header · snapshot · blobs · SHA-256 of everything before
-//!   header: postcard(cluster, bytes of the snapshot, [(digest, bytes)])
+//!   header: postcard(cluster, bytes of the snapshot, [(digest of a blob or id of a run, bytes)])
 //! ```
 //!
 //! Numbers outside the header are big-endian; the snapshot has the form of a replica's own. Invariant: nothing of a file is used before
@@ -30,7 +30,7 @@ struct Header {
     cluster: String,
     /// In bytes.
     snapshot: u64,
-    /// Digest of each blob and how many bytes of it follow.
+    /// Digest of each blob, or run of transcripts, and how many bytes of it follow.
     blobs: Vec<(String, u64)>,
 }
 

@@ -9,7 +9,7 @@ use common::ContentDigest;
 use sha2::{Digest, Sha256};
 
 use super::{Error, HEADER_MAX, Header, MAGIC, VERSION};
-use crate::raft::machine::{Blobs, decode_snapshot};
+use crate::raft::machine::{Blobs, Kind, decode_snapshot};
 use crate::state::State;
 
 /// What a file holds.
@@ -52,6 +52,15 @@ pub(super) fn read(path: &Path, into: Option<&Blobs>) -> Result<Checked, Error> 
     let held = state.projects().blobs().filter(|(_, blob)| blob.received > 0);
     let mut missing: BTreeSet<String> = held.map(|(digest, _)| digest.to_string()).collect();
     for (name, bytes) in &header.blobs {
+        if let Some(Kind::Transcripts(run)) = Kind::of(name) {
+            if state.transcripts_of(&run).is_none_or(|transcripts| transcripts.length() != *bytes) {
+                return Err(
+                    input.damaged(&format!("the snapshot does not know the transcripts of run {run} like this"))
+                );
+            }
+            input.blob(name, *bytes, into)?;
+            continue;
+        }
         let known = state.projects().blobs().find(|(digest, _)| digest.to_string() == *name).map(|(_, blob)| blob);
         let Some(blob) = known.filter(|blob| blob.received == *bytes) else {
             return Err(input.damaged(&format!("the snapshot does not know the file {name} like this")));

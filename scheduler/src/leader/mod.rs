@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, TaskOutcome, TaskReport};
+use common::transcript::{PACKED_BYTES_MAX, Told};
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 
 use crate::entry::{LogEntry, Proposer};
@@ -113,6 +114,8 @@ enum Origin {
     Ticket(Ticket),
     Hello(SessionId, WorkerId),
     Reports(Vec<ReportOrigin>),
+    /// Nobody waits for the answer.
+    Transcripts,
 }
 
 struct ReportOrigin {
@@ -269,8 +272,13 @@ impl Leader {
     pub fn take_batch(&mut self, now: Timestamp) -> Vec<LogEntry> {
         let mut reports = std::mem::take(&mut self.reports).into_iter().peekable();
         while reports.peek().is_some() {
-            let (origins, reports) =
-                reports.by_ref().take(REPORTS_MAX).map(|(session, report)| split(session, report)).unzip();
+            let mut transcripts = Vec::new();
+            let split = |(session, report)| split(session, report, &mut transcripts);
+            let (origins, reports) = reports.by_ref().take(REPORTS_MAX).map(split).unzip();
+            // In front of the reports: what has a report has its transcript, too, whoever leads then.
+            for transcripts in batches(transcripts) {
+                self.push(Command::KeepTranscripts { transcripts }, Origin::Transcripts);
+            }
             self.push(Command::ReportTasks { reports }, Origin::Reports(origins));
         }
         let pending = std::mem::take(&mut self.pending).into_iter();
@@ -319,7 +327,7 @@ impl Leader {
                     self.output.messages.push((session, LeaderMessage::Acknowledged { run, node, epoch }));
                 }
             }
-            (Origin::Reports(_) | Origin::Tick, _) => {}
+            (Origin::Reports(_) | Origin::Tick | Origin::Transcripts, _) => {}
         }
         compiled
     }
@@ -373,7 +381,7 @@ impl Leader {
 }
 
 /// Takes out of a report what the log does not keep.
-fn split(session: SessionId, mut report: TaskReport) -> (ReportOrigin, TaskReport) {
+fn split(session: SessionId, mut report: TaskReport, transcripts: &mut Vec<Told>) -> (ReportOrigin, TaskReport) {
     let compiled_code = report.result.compiled_code.take();
     if let Some(message) = &mut report.result.message {
         shorten(message);
@@ -381,8 +389,31 @@ fn split(session: SessionId, mut report: TaskReport) -> (ReportOrigin, TaskRepor
     if let TaskOutcome::Failure { message, .. } = &mut report.outcome {
         shorten(message);
     }
-    let (run, node, epoch) = (report.run, report.node.clone(), report.epoch);
+    let (run, node, attempt, epoch) = (report.run, report.node.clone(), report.attempt, report.epoch);
+    let packed = std::mem::take(&mut report.transcript);
+    if !packed.is_empty() {
+        let assignment = Assignment { run, node: node.clone(), attempt, epoch };
+        transcripts.push(Told { assignment, packed });
+    }
     (ReportOrigin { session, run, node, epoch, compiled_code }, report)
+}
+
+/// No entry much longer than a piece of a file.
+fn batches(transcripts: Vec<Told>) -> Vec<Vec<Told>> {
+    let mut batches: Vec<Vec<Told>> = Vec::new();
+    let mut left = 0;
+    for told in transcripts {
+        let bytes = told.packed.0.len();
+        match batches.last_mut().filter(|_| bytes <= left) {
+            Some(batch) => batch.push(told),
+            None => {
+                batches.push(vec![told]);
+                left = PACKED_BYTES_MAX;
+            }
+        }
+        left = left.saturating_sub(bytes);
+    }
+    batches
 }
 
 fn shorten(message: &mut String) {

@@ -181,6 +181,11 @@ impl Handle {
         self.shell.core.blobs().path(digest)
     }
 
+    /// The file that holds the transcripts of a run's attempts; the state says where in it each is. This replica may lack it.
+    pub fn transcripts(&self, run: RunId) -> PathBuf {
+        self.shell.core.blobs().path(&run.to_string())
+    }
+
     /// Writes a backup of everything that was acknowledged before, in pieces; a failure is the last one. Any replica will do.
     pub async fn back_up(&self) -> Result<mpsc::Receiver<std::io::Result<Bytes>>, Error> {
         backup::of(self).await

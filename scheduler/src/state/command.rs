@@ -7,6 +7,7 @@ use common::bundle::BundleFile;
 use common::run::{Deployed, RunOptions, RunPlan};
 use common::session::WorkerDescription;
 use common::task::{Assignment, TaskReport};
+use common::transcript::Told;
 use common::{ContentDigest, NodeId, RunId, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,10 @@ pub enum Command {
     CollectBlobs {
         before: Timestamp,
     },
+    /// What attempts left for people to read. The state keeps where it is; the bytes are for whoever applies the entry.
+    KeepTranscripts {
+        transcripts: Vec<Told>,
+    },
 }
 
 impl Command {
@@ -93,6 +98,7 @@ impl Command {
             Self::PutBlob { .. } => "put_blob",
             Self::DeployProject { .. } => "deploy_project",
             Self::CollectBlobs { .. } => "collect_blobs",
+            Self::KeepTranscripts { .. } => "keep_transcripts",
         }
     }
 }

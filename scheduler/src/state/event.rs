@@ -75,6 +75,13 @@ pub enum Event {
     BlobsCollected {
         digests: Vec<ContentDigest>,
     },
+    /// These bytes belong at `offset` of the run's file of transcripts. No part of the run's story: what an attempt left is told when it
+    /// ends.
+    TranscriptKept {
+        run: RunId,
+        offset: u64,
+        piece: Vec<u8>,
+    },
 }
 
 impl Event {
@@ -84,7 +91,8 @@ impl Event {
             Self::WorkerRegistered { .. }
             | Self::WorkerDraining { .. }
             | Self::WorkerLost { .. }
-            | Self::BlobsCollected { .. } => None,
+            | Self::BlobsCollected { .. }
+            | Self::TranscriptKept { .. } => None,
             Self::TaskAssigned { assignment, .. } => Some(assignment.run),
             Self::RunSubmitted { run }
             | Self::RunRetried { run, .. }

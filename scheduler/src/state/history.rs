@@ -111,7 +111,8 @@ impl Run {
             | Event::WorkerLost { .. }
             | Event::TaskCancelRequested { .. }
             | Event::RunRemoved { .. }
-            | Event::BlobsCollected { .. } => return,
+            | Event::BlobsCollected { .. }
+            | Event::TranscriptKept { .. } => return,
         };
         self.journal.push(at, record);
         if matches!(event, Event::RunFinished { .. }) {

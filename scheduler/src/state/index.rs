@@ -22,6 +22,8 @@ pub(super) struct Index {
     pub held: BTreeMap<Arc<str>, BTreeSet<(RunId, u32)>>,
     /// Tasks running in each pool, over all runs; pools without any are left out.
     pools: BTreeMap<Arc<str>, u32>,
+    /// Of the transcripts of all runs.
+    pub transcript_bytes: u64,
     /// Workers that can take more, those with the most free slots in front.
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
 }

@@ -6,6 +6,7 @@ use common::task::TaskState;
 use common::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
 
 use super::hooks::is_hook;
+use super::transcripts::Place;
 use super::{Entry, Event, Recorded, Run, RunState, State, StopCause};
 
 /// An invariant that does not hold, and where.
@@ -20,13 +21,14 @@ type Check = fn(&State) -> Result<(), Violation>;
 
 /// Every invariant of a single state.
 pub fn check(state: &State) -> Result<(), Violation> {
-    const CHECKS: [Check; 9] = [
+    const CHECKS: [Check; 10] = [
         steps_are_legal,
         upstreams_come_first,
         epochs_are_known,
         workers_hold_what_runs,
         one_task_writes_a_relation,
         journals_follow,
+        transcripts_follow,
         runs_finish_with_their_tasks,
         requests_name_runs,
         indexes_follow,
@@ -95,6 +97,23 @@ fn one_task_writes_a_relation(state: &State) -> Result<(), Violation> {
             let other = task.relation.as_ref().and_then(|relation| writers.insert(relation, run.id));
             ensure(other.is_none(), "one task writes a relation at a time", || format!("{} in {}", task.node, run.id))?;
         }
+    }
+    Ok(())
+}
+
+/// Pieces have no gaps, and each is of an attempt that was made in a run that is remembered.
+fn transcripts_follow(state: &State) -> Result<(), Violation> {
+    for (id, transcripts) in &state.transcripts {
+        let tasks = state.runs.get(id).map_or(&[][..], |run| &run.tasks);
+        let mut end = 0;
+        for Place { task, attempt, bytes } in transcripts.places() {
+            let is_known = tasks.get(task as usize).is_some_and(|task| attempt <= task.attempt);
+            let detail = || format!("{bytes:?} of task {task} of {id}");
+            ensure(is_known && bytes.start == end, "transcripts follow one another", detail)?;
+            end = bytes.end;
+        }
+        let length = transcripts.length();
+        ensure(end == length, "a file of transcripts has no end but its last", || format!("{end} of {length}"))?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ mod retry;
 pub mod run;
 pub mod snapshot;
 pub mod task;
+pub mod transcripts;
 pub mod transition;
 pub mod worker;
 
@@ -48,6 +49,7 @@ pub use worker::Worker;
 use digest::Digest;
 use index::Index;
 use projects::Projects;
+use transcripts::Transcripts;
 
 /// Most tasks that one plan may have.
 pub const PLAN_TASKS_MAX: usize = 1_000_000;
@@ -76,6 +78,8 @@ pub struct State {
     projects: Projects,
     /// Steps that the transition table refused: always 0, or there is a defect.
     illegal_steps: u64,
+    /// Of runs whose attempts left any.
+    transcripts: BTreeMap<RunId, Transcripts>,
     #[serde(skip)]
     index: Index,
     #[cfg(feature = "planted-bugs")]
@@ -178,6 +182,16 @@ impl State {
         &self.projects
     }
 
+    /// Where the transcripts of a run's attempts lie; none where they left none.
+    pub fn transcripts_of(&self, run: &RunId) -> Option<&Transcripts> {
+        self.transcripts.get(run)
+    }
+
+    /// Runs whose attempts left transcripts, and where these lie.
+    pub fn transcripts(&self) -> impl Iterator<Item = (&RunId, &Transcripts)> {
+        self.transcripts.iter()
+    }
+
     /// Finished runs, the one that finished first in front.
     pub fn finished(&self) -> impl ExactSizeIterator<Item = (Timestamp, RunId)> {
         self.index.finished.iter().copied()
@@ -197,6 +211,7 @@ impl State {
     /// Brings back what is not part of a Raft snapshot.
     pub fn restore(&mut self) {
         self.index = Index::default();
+        self.index.transcript_bytes = self.transcripts.values().map(Transcripts::length).sum();
         for worker in self.workers.values_mut() {
             worker.running.clear();
         }

@@ -38,6 +38,10 @@ pub enum Reply {
         blobs: u32,
     },
     Rejected(Rejection),
+    /// How many there was room for, of attempts that live.
+    Kept {
+        transcripts: u32,
+    },
 }
 
 /// What became of a report. Either way it needs no resending.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::run::{Deployed, RetryPolicy, RunOptions};
-use common::task::TaskState;
+use common::task::{Assignment, TaskState};
 use common::{Attempt, NodeId, RequestId, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +178,14 @@ impl Run {
     pub fn find(&self, node: &NodeId) -> Option<u32> {
         let by_node = &self.derived.by_node;
         by_node.binary_search_by(|&index| self.tasks[index as usize].node.cmp(node)).ok().map(|place| by_node[place])
+    }
+
+    /// Index into [`Run::tasks`] of the task whose live attempt this is.
+    pub(super) fn find_live(&self, assignment: &Assignment) -> Option<u32> {
+        let index = self.find(&assignment.node)?;
+        let is_live = matches!(&self.tasks[index as usize].state, TaskState::Running { epoch, attempt, .. }
+            if *epoch == assignment.epoch && *attempt == assignment.attempt);
+        is_live.then_some(index)
     }
 
     /// The outcome of a run whose tasks have all ended.

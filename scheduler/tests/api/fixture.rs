@@ -3,6 +3,7 @@
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+use common::transcript::Packed;
 use common::{Timestamp, WorkerId};
 use proto::v1;
 use proto::v1::project_service_client::ProjectServiceClient;
@@ -116,7 +117,8 @@ pub async fn work(session: Session, id: &str) {
             TaskOutcome::Success
         };
         let status = if fails { NodeStatus::Error } else { NodeStatus::Success };
-        let report = TaskReport { run, node, attempt, epoch, outcome, result: result(status) };
+        let report =
+            TaskReport { run, node, attempt, epoch, outcome, result: result(status), transcript: Packed::default() };
         if uplink.send(WorkerMessage::Report(Box::new(report))).await.is_err() {
             return;
         }

@@ -8,6 +8,7 @@ use common::run::{Deployed, RunTarget};
 use common::session::WorkerDescription;
 use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
+use common::transcript::{Packed, Told};
 use common::{ContentDigest, NodeId, Timestamp};
 use scheduler::state::{CancelCause, Command, Submission};
 
@@ -22,7 +23,7 @@ pub fn all() -> BTreeMap<&'static str, Command> {
         version: "0.1.0".to_owned(),
         labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
     };
-    let running = vec![held];
+    let running = vec![held.clone()];
     let commands = [
         Command::RegisterWorker { worker: worker("w"), slots: 4, running, description },
         Command::DrainWorker { worker: worker("w") },
@@ -43,6 +44,7 @@ pub fn all() -> BTreeMap<&'static str, Command> {
             revision: "a1b2c3".to_owned(),
         },
         Command::CollectBlobs { before: Timestamp(5) },
+        Command::KeepTranscripts { transcripts: vec![Told { assignment: held, packed: Packed(vec![1, 2, 3]) }] },
     ];
     commands.into_iter().map(|command| (listed(&command), command)).collect()
 }
@@ -83,6 +85,7 @@ fn listed(command: &Command) -> &'static str {
         | Command::SetPool { .. }
         | Command::PutBlob { .. }
         | Command::DeployProject { .. }
-        | Command::CollectBlobs { .. } => command.name(),
+        | Command::CollectBlobs { .. }
+        | Command::KeepTranscripts { .. } => command.name(),
     }
 }

@@ -10,6 +10,7 @@ use common::session::{WorkerDescription, WorkerMessage};
 use common::table::Response;
 use common::target::AdapterType;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport, TaskState};
+use common::transcript::Packed;
 use common::{Attempt, Epoch, NodeId, RequestId, RunId, Timestamp, WorkerId};
 use scheduler::state::invariants::{self, Watch};
 use scheduler::state::{Applied, CancelCause, Command, Event, Reply, State, Submission};
@@ -101,7 +102,7 @@ pub fn canceled(of: &Assignment) -> TaskReport {
 
 fn report(of: &Assignment, outcome: TaskOutcome, status: NodeStatus) -> TaskReport {
     let Assignment { run, node, attempt, epoch } = of.clone();
-    TaskReport { run, node, attempt, epoch, outcome, result: result(status) }
+    TaskReport { run, node, attempt, epoch, outcome, result: result(status), transcript: Packed::default() }
 }
 
 /// Every run's journal says what was told when it happened.

@@ -6,6 +6,7 @@
 
 use common::relation::RelationType;
 use common::task::{Assignment, TaskReport};
+use common::transcript::Level;
 
 use super::{Attempt, Ended, Until, execute, execute_until};
 use crate::adapter::Adapter;
@@ -75,7 +76,9 @@ fn publish(members: Vec<Member<'_>>, adapter: &Adapter, reports: &mut Vec<TaskRe
             member.cancellation.disarm();
         }
         if let Ok(responses) = published {
+            let size = members.len();
             for (mut member, response) in members.into_iter().zip(responses) {
+                member.note(&format!("published in one transaction of {size}"));
                 member.attempt.published(&member.deferred, response);
                 reports.push(member.attempt.report(Ok(())));
             }
@@ -91,11 +94,18 @@ fn publish(members: Vec<Member<'_>>, adapter: &Adapter, reports: &mut Vec<TaskRe
 }
 
 impl Member<'_> {
+    fn note(&mut self, message: &str) {
+        if let Some(transcript) = &mut self.attempt.transcript {
+            transcript.note(Level::Debug, message);
+        }
+    }
+
     fn publish_alone(&mut self) -> Result<()> {
         let alone = Together::begin();
         let published =
             self.attempt.adapter.connection().and_then(|mut connection| connection.publish(&self.deferred.publication));
         alone.end(std::iter::once(self.attempt.assignment), published.as_ref().map(drop));
+        self.note(if published.is_ok() { "published alone" } else { "not published" });
         self.attempt.published(&self.deferred, published?);
         Ok(())
     }

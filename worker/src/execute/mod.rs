@@ -22,6 +22,7 @@ mod test;
 mod unit_test;
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use common::Timestamp;
 use common::diagnostic::Code;
@@ -29,17 +30,18 @@ use common::manifest::{Node, ResourceType};
 use common::run::Verb;
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
+use common::transcript::{Level, Packed};
 
 use crate::adapter::Adapter;
 use crate::comment::Comment;
 use crate::failure::{Failure, Result};
-use crate::run::Run;
+use crate::run::{Artifacts, Run};
 use crate::trace::Scope;
+use crate::transcript::{self, Writing};
 use crate::warehouse::staging;
 
 use group::Deferred;
 
-pub(crate) use artifact::Folders;
 pub(crate) use group::together;
 pub use operation::{create_schemas, operation, preview};
 
@@ -78,10 +80,12 @@ fn execute_until<'a>(
     };
     let mut scope = Scope::attempt(assignment);
     let mut attempt = Attempt::new(assignment, run, node, adapter, thread, until);
+    transcript::resume(attempt.transcript.take());
     let outcome = Comment::of(run, node).and_then(|comment| {
         attempt.adapter = adapter.with_comment(comment);
         attempt.run()
     });
+    attempt.transcript = transcript::pause();
     // A template may have left a transaction open; the next task must not inherit it.
     let cleared = adapter.rollback().map_err(Failure::from);
     match (outcome.and(cleared), attempt.deferred.take()) {
@@ -120,6 +124,7 @@ pub fn refused(assignment: &Assignment, kind: FailureKind, code: Code, message: 
             relation_name: None,
             compiled_code: None,
         },
+        transcript: Packed::default(),
     }
 }
 
@@ -133,6 +138,8 @@ struct Attempt<'a> {
     until: Until,
     /// The publication, where it is left to the attempt's group.
     deferred: Option<Deferred>,
+    /// Where somebody will read it; on the thread while the attempt is under way.
+    transcript: Option<Writing>,
 }
 
 impl<'a> Attempt<'a> {
@@ -145,6 +152,7 @@ impl<'a> Attempt<'a> {
         until: Until,
     ) -> Self {
         let now = now();
+        let transcript = (run.artifacts == Artifacts::Report).then(Writing::default);
         let result = NodeResult {
             status: NodeStatus::Success,
             thread: thread.to_owned(),
@@ -158,7 +166,7 @@ impl<'a> Attempt<'a> {
             relation_name: node.relation_name.clone(),
             compiled_code: None,
         };
-        Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None }
+        Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None, transcript }
     }
 
     fn run(&mut self) -> Result<()> {
@@ -168,12 +176,14 @@ impl<'a> Attempt<'a> {
         let mut session = self.run.compiler.session(&self.node.unique_id, self.shared_adapter())?;
         if self.node.resource_type != ResourceType::Seed {
             let mut scope = Scope::step("compile");
+            let began = Instant::now();
             let compiled = session.compile().map_err(|error| {
                 let failure = Failure::from(error);
                 scope.failed(failure.kind, failure.code.as_str());
                 failure
             })?;
             drop(scope);
+            transcript::note(Level::Debug, || format!("compiled in {}", transcript::seconds(began.elapsed())));
             self.result.compiled_code = Some(compiled.compiled_code);
         }
         self.result.compile_completed_at = now();
@@ -242,6 +252,14 @@ impl<'a> Attempt<'a> {
                 outcome
             }
         };
+        let transcript = match self.transcript.take() {
+            Some(transcript) => {
+                let (level, line) = last_line(&outcome, &self.result);
+                // It travels once.
+                transcript.finish(self.result.compiled_code.take(), level, line)
+            }
+            None => Packed::default(),
+        };
         TaskReport {
             run: self.assignment.run,
             node: self.assignment.node.clone(),
@@ -249,7 +267,20 @@ impl<'a> Attempt<'a> {
             epoch: self.assignment.epoch,
             outcome,
             result: self.result,
+            transcript,
         }
+    }
+}
+
+/// The last line of an attempt's log.
+fn last_line(outcome: &TaskOutcome, result: &NodeResult) -> (Level, String) {
+    match outcome {
+        TaskOutcome::Success => {
+            let level = if result.status == NodeStatus::Warn { Level::Warn } else { Level::Info };
+            (level, result.message.clone().unwrap_or_else(|| "OK".to_owned()))
+        }
+        TaskOutcome::Failure { code, message, .. } => (Level::Error, format!("{} {message}", code.as_str())),
+        TaskOutcome::Canceled => (Level::Warn, "the attempt was canceled".to_owned()),
     }
 }
 

@@ -1,10 +1,13 @@
 //! From a plan to a published relation, exactly once.
 
+use std::time::Instant;
+
 use common::node_config::Hook;
 use common::relation::{Relation, RelationType};
 use common::table::Response;
 use common::task::FailureKind;
 use common::telemetry::attribute;
+use common::transcript::Level;
 use dbt::compile::Session;
 
 use super::group::Deferred;
@@ -12,6 +15,7 @@ use super::{Attempt, Until, hook};
 use crate::failure::{Failure, Result};
 use crate::materialize::Plan;
 use crate::trace::Scope;
+use crate::transcript;
 use crate::warehouse::{Publication, Statement, staging};
 
 /// What an attempt finds in its node's place.
@@ -33,6 +37,7 @@ impl Attempt<'_> {
         let found = published.is_some();
         if found {
             Scope::step("adopt").set(attribute::ADOPTED, true);
+            transcript::note(Level::Info, || "an earlier attempt had published: its result is adopted");
         }
         if let Some(published) = published {
             self.respond(published.response);
@@ -120,8 +125,14 @@ impl Attempt<'_> {
     ) -> Result<Response> {
         let publication = self.publication(session, plan, target, hooks, response)?;
         let mut scope = Scope::step("publish");
+        let began = Instant::now();
         let published = self.adapter.connection().and_then(|mut connection| connection.publish(&publication));
         scope.answered(published.as_ref());
+        let took = began.elapsed();
+        transcript::note(Level::Debug, || match &published {
+            Ok(_) => format!("published in {}", transcript::seconds(took)),
+            Err(error) => format!("not published after {} ({})", transcript::seconds(took), error.code.as_str()),
+        });
         Ok(published?)
     }
 

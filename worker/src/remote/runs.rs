@@ -18,6 +18,7 @@ use super::cache::{self, Bundle, Cache};
 use super::profiles;
 use super::profiles::Profiles;
 use crate::run::{Artifacts, History, Opened, Run, Runs};
+use crate::transcript::ToTranscript;
 use crate::warehouse::Error;
 
 /// Runs that are kept ready. One in use beyond this is opened anew when its next task comes.
@@ -125,11 +126,12 @@ impl Remote {
             invocation_id: run.to_string(),
             run_started_at: described.submitted_at,
             selected_resources: Arc::new(described.selected),
+            output: Arc::new(ToTranscript),
             ..invocation
         };
         let compiler = Compiler::new(Arc::new(manifest), target.clone(), invocation);
         let told = Told { source: Arc::clone(&self.source), run };
-        let run = Run::new(compiler, described.options, target, bundle.folder.clone(), Artifacts::Skip)
+        let run = Run::new(compiler, described.options, target, bundle.folder.clone(), Artifacts::Report)
             .with_history(Box::new(told));
         Ok(Ready { opened: Opened { run: Arc::new(run), warehouse }, _bundle: bundle })
     }

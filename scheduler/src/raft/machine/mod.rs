@@ -20,6 +20,7 @@ use crate::state::State;
 use crate::store::Error;
 
 pub use blobs::Blobs;
+pub(crate) use blobs::Kind;
 pub(crate) use snapshot::{Aside, decode_meta, encode_meta, establish};
 pub use snapshot::{Content, Saved, decode_snapshot, encode_snapshot};
 
@@ -48,6 +49,8 @@ impl Machine {
         let mut saved = Saved::new(directory);
         let (mut applied, mut membership) = (None, StoredMembership::default());
         if let Some((meta, state)) = saved.load()? {
+            let swept = Blobs::new(directory).sweep(&state);
+            swept.map_err(|source| Error::Io { path: directory.to_owned(), source })?;
             core.install(meta.last_log_id, state);
             (applied, membership) = (meta.last_log_id, meta.last_membership);
         }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::codec::SnapshotHeader;
-use crate::raft::machine::{Aside, Blobs, Content};
+use crate::raft::machine::{Aside, Blobs, Content, Kind};
 use crate::state::State;
 
 /// Blocks until all has arrived. `pieces` may be cut anywhere.
@@ -25,9 +25,15 @@ pub(crate) fn receive(
     let mut aside = Aside::create(directory)?;
     pieces.take(header.length, |bytes| aside.write(bytes))?;
     let blobs = Blobs::new(directory);
-    for (digest, size) in &header.blobs {
-        let is_partial = || aside.state().map(|state| is_partial(&state, digest, *size));
-        receive_blob(&blobs, digest, *size, &mut pieces, is_partial)?;
+    for (name, size) in &header.blobs {
+        match Kind::of(name) {
+            Some(Kind::Blob) => {
+                let is_partial = || aside.state().map(|state| is_partial(&state, name, *size));
+                receive_blob(&blobs, name, *size, &mut pieces, is_partial)?;
+            }
+            Some(Kind::Transcripts(_)) => receive_transcripts(&blobs, name, *size, &mut pieces)?,
+            None => return Err(invalid("it names a file that is neither a blob's nor a run's")),
+        }
     }
     if !header.blobs.is_empty() {
         File::open(blobs.directory())?.sync_all()?;
@@ -49,10 +55,6 @@ fn receive_blob(
     pieces: &mut Pieces,
     is_partial: impl FnOnce() -> std::io::Result<bool>,
 ) -> std::io::Result<()> {
-    let is_digest = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_digest {
-        return Err(invalid("it names a blob that has no digest for a name"));
-    }
     std::fs::create_dir_all(blobs.directory())?;
     let path = blobs.path(digest);
     let aside = path.with_extension("received");
@@ -69,6 +71,17 @@ fn receive_blob(
     }
     file.sync_all()?;
     std::fs::rename(&aside, &path)
+}
+
+/// In place: what is at a place of such a file is the same on every replica, and this one may have more of it than the snapshot covers.
+fn receive_transcripts(blobs: &Blobs, name: &str, size: u64, pieces: &mut Pieces) -> std::io::Result<()> {
+    let mut offset = 0;
+    pieces.take(size, |bytes| {
+        blobs.write(name, offset, bytes)?;
+        offset += bytes.len() as u64;
+        Ok(())
+    })?;
+    File::open(blobs.path(name))?.sync_all()
 }
 
 struct Pieces {

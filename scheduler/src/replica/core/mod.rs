@@ -401,12 +401,24 @@ impl Core {
         }
     }
 
-    fn forget_blobs(&self, events: &[Event]) -> std::io::Result<()> {
-        let digests = events.iter().filter_map(|event| match event {
-            Event::BlobsCollected { digests } => Some(digests),
-            _ => None,
-        });
-        digests.flatten().try_for_each(|digest| self.blobs.remove(&digest.to_string()))
+    /// Brings what lies beside the state to where the state is.
+    fn keep_beside(&self, events: &[Event]) -> std::io::Result<()> {
+        for event in events {
+            match event {
+                Event::BlobsCollected { digests } => {
+                    digests.iter().try_for_each(|digest| self.blobs.remove(&digest.to_string()))?;
+                }
+                Event::RunRemoved { run } => self.blobs.remove(&run.to_string())?,
+                Event::TranscriptKept { run, offset, piece } => {
+                    // Transcripts are for people: a replica that cannot keep one works on, and whoever asks it is told to ask another.
+                    if let Err(error) = self.blobs.write(&run.to_string(), *offset, piece) {
+                        tracing::warn!(%run, %error, "a transcript could not be kept");
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -427,7 +439,7 @@ impl machine::Core for Core {
                 self.keep_piece(inner.state(), &entry.command)?;
                 inner.bytes += data.map_or(0, |data| data.0.len());
                 let events = inner.apply(log_id, entry);
-                self.forget_blobs(&events)?;
+                self.keep_beside(&events)?;
                 more = inner.settle(log_id);
                 more |= inner.hasten(|| self.clock.now());
                 let checkpoint = Checkpoint { index: log_id.index, digest: inner.state().digest() };

@@ -5,6 +5,7 @@ mod collect_blobs;
 mod deploy_project;
 mod drain_worker;
 mod enforce_timeouts;
+mod keep_transcripts;
 mod lose_worker;
 mod promote_retries;
 mod put_blob;
@@ -50,6 +51,7 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
             deploy_project::apply(state, project, deployment, files)
         }
         Command::CollectBlobs { before } => collect_blobs::apply(state, entry, before),
+        Command::KeepTranscripts { transcripts } => keep_transcripts::apply(state, entry, transcripts),
     }
 }
 

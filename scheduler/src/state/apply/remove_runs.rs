@@ -17,6 +17,8 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, runs: &[RunId]) -> Res
             if let Some(deployed) = &run.deployed {
                 state.projects.release(&deployed.bundle, entry.at);
             }
+            let transcripts = state.transcripts.remove(id).unwrap_or_default();
+            state.index.transcript_bytes -= transcripts.length();
             entry.events.push(Event::RunRemoved { run: *id });
             removed += 1;
         }

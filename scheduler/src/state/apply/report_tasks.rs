@@ -49,8 +49,7 @@ fn accept(state: &mut State, entry: &mut Entry, report: TaskReport, touched: &mu
 fn find_live(state: &mut State, report: &TaskReport) -> Option<u32> {
     let run = state.runs.get(&report.run)?;
     let index = run.find(&report.node)?;
-    let task = &run.tasks[index as usize];
-    match &task.state {
+    match &run.tasks[index as usize].state {
         TaskState::Running { epoch, attempt, .. } => {
             let live = *epoch == report.epoch && *attempt == report.attempt;
             (live || state.has(Bug::StaleEpochAccepted)).then_some(index)

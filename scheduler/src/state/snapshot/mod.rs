@@ -7,12 +7,13 @@
 //! Invariant: what was written once is read forever. Every version has golden bytes in the tests.
 
 mod v1;
+mod v2;
 
 use super::State;
 use crate::entry::{Damage, append, decode, version_of};
 
 /// The version that is written.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 impl State {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -32,6 +33,7 @@ impl State {
     pub(crate) fn from_payload(version: u8, payload: &[u8]) -> Result<Self, Damage> {
         let mut state = match version {
             1 => v1::read(payload)?,
+            2 => v2::read(payload)?,
             VERSION => decode(payload)?,
             newer => return Err(Damage::Version(newer)),
         };
