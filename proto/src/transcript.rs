@@ -14,8 +14,8 @@ use crate::invalid::Invalid;
 use crate::scalar::{timestamp, to_timestamp};
 use crate::v1;
 
-/// Longest transcript as a message, in bytes.
-pub const UNPACKED_BYTES_MAX: u64 = 16 << 20;
+/// Longest transcript as a message, in bytes: what gRPC takes unless told otherwise, and room for what is around it.
+pub const UNPACKED_BYTES_MAX: u64 = 3 << 20;
 
 /// The bytes of a transcript; of its log alone, with a line about that, where all of it would be too long.
 pub fn pack(transcript: &Transcript) -> Packed {
@@ -53,6 +53,11 @@ pub fn unpack(packed: &[u8]) -> Result<v1::Transcript, Invalid> {
         return Err(unreadable(&"it is too long"));
     }
     v1::Transcript::decode(message.as_slice()).map_err(|error| unreadable(&error))
+}
+
+/// How long it is in an answer.
+pub fn bytes(transcript: &v1::Transcript) -> usize {
+    transcript.encoded_len()
 }
 
 fn wire(transcript: &Transcript) -> v1::Transcript {

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, TaskReport};
+use common::transcript::{PACKED_BYTES_MAX, Packed};
 use common::{NodeId, Timestamp};
 use scheduler::leader::{Leader, Output, Policy, SessionId, Ticket, Update};
 use scheduler::state::{CancelCause, Command, Event, State};
-use scheduler::{Proposer, priority};
+use scheduler::{LogEntry, Proposer, priority};
 use support::*;
 
 /// How the leader names its first entry.
@@ -134,6 +135,41 @@ fn compiled_code_reaches_subscribers_and_not_the_log() {
         _ => None,
     });
     assert_eq!(told.as_deref(), Some("select 1"));
+}
+
+#[test]
+fn a_transcript_comes_in_front_of_its_report_and_stays_with_its_run() {
+    let mut fixture = Fixture::new(false);
+    fixture.hello(1, "w", vec![]);
+    fixture.propose(submit(plan(1, &[("a", &[]), ("b", &[])])));
+    let (a, b) = (assignment(1, "a", 1, 2), assignment(1, "b", 1, 2));
+    let stale = Assignment { attempt: common::Attempt(9), ..a.clone() };
+    let told = |of: &Assignment, bytes: usize| TaskReport { transcript: Packed(vec![7; bytes]), ..success(of) };
+    // The two that are as long as may be do not go into one entry.
+    for report in [told(&a, PACKED_BYTES_MAX), told(&stale, 3), told(&b, PACKED_BYTES_MAX)] {
+        fixture.report(1, report);
+    }
+    let entries = fixture.leader.take_batch(Timestamp(0));
+    let names: Vec<&str> = entries.iter().map(|entry| entry.command.name()).collect();
+    assert_eq!(names, ["keep_transcripts", "keep_transcripts", "keep_transcripts", "report_tasks"]);
+    for (index, entry) in (3..).zip(entries) {
+        // What is in the log is what the replicas get.
+        let entry = LogEntry::from_bytes(&entry.to_bytes()).unwrap();
+        fixture.leader.commit(index, entry);
+    }
+    let piece = PACKED_BYTES_MAX as u64 + 4;
+    let kept = fixture.leader.output().updates.into_iter().filter_map(|update| match update {
+        Update::Event(Event::TranscriptKept { run, offset, piece }) => Some((run, offset, piece.len() as u64)),
+        _ => None,
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), [(run_id(1), 0, piece), (run_id(1), piece, piece)]);
+    let state = fixture.leader.state();
+    let places: Vec<(u32, u32)> =
+        state.transcripts_of(&run_id(1)).unwrap().places().map(|place| (place.task, place.attempt.0)).collect();
+    assert_eq!(places, [(0, 1), (1, 1)]);
+    assert!(state.run(&run_id(1)).unwrap().is_finished());
+    fixture.propose(Command::RemoveRuns { runs: vec![run_id(1)] });
+    assert_eq!(fixture.leader.state().transcripts_of(&run_id(1)), None);
 }
 
 #[test]

@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::ContentDigest;
 use common::session::{LeaderMessage, WorkerMessage};
+use common::task::TaskReport;
+use common::transcript::Packed;
+use common::{ContentDigest, RunId};
 use futures::StreamExt;
 use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
 use scheduler::backup;
 use scheduler::replica::{self, Config, Consistency, Durability, Error, Handle, Role, Status};
-use scheduler::state::{Command, Event, Reply};
+use scheduler::state::{Command, Event, Reply, transcripts};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
@@ -507,6 +509,45 @@ fn files_reach_every_replica_through_log_and_snapshot() {
     assert!(!cluster.nodes[late].handle().blob(&digest.to_string()).exists());
 }
 
+/// The first transcript of a run, as it is on this replica's disk.
+fn transcript(node: &Node, run: RunId) -> String {
+    let place = node.handle().read(Consistency::Linearizable, move |state| {
+        state.transcripts_of(&run).and_then(|transcripts| transcripts.places().next())
+    });
+    let place = node.on(place).unwrap().unwrap();
+    let file = std::fs::read(node.handle().transcripts(run)).unwrap();
+    let piece = file[place.bytes.start as usize..place.bytes.end as usize].to_vec();
+    String::from_utf8(transcripts::open(piece).unwrap().0).unwrap()
+}
+
+#[test]
+fn transcripts_reach_every_replica_and_go_with_their_run() {
+    let mut cluster = Cluster::start(3, |_| {});
+    cluster.nodes[0].submit(1);
+    let leader = cluster.leader();
+    work_until(&cluster.nodes[leader], "w", 1);
+    let run = support::run_id(1);
+    let node = support::plan(1, &[("a", &[])]).tasks[0].node.to_string();
+    for replica in &cluster.nodes {
+        assert_eq!(transcript(replica, run), node);
+    }
+    // One that lacks it works on, and gets it from the log when it starts again.
+    let follower = cluster.followers()[0];
+    let file = cluster.nodes[follower].handle().transcripts(run);
+    std::fs::remove_file(&file).unwrap();
+    cluster.nodes[follower].kill();
+    cluster.nodes[follower].start();
+    cluster.nodes[follower].submit(2);
+    assert_eq!(transcript(&cluster.nodes[follower], run), node);
+
+    let leader = cluster.leader();
+    cluster.nodes[leader].forward(&Command::RemoveRuns { runs: vec![run] });
+    for replica in &cluster.nodes {
+        assert!(!replica.runs(Consistency::Linearizable).contains(&1));
+        assert!(!replica.handle().transcripts(run).exists());
+    }
+}
+
 /// Runs a worker until so many of its reports are acknowledged.
 fn work_until(node: &Node, worker: &str, reports: usize) {
     node.on(async {
@@ -516,7 +557,8 @@ fn work_until(node: &Node, worker: &str, reports: usize) {
         while done < reports {
             match session.messages.recv().await.unwrap() {
                 LeaderMessage::Assign(assignment) => {
-                    let report = Box::new(support::success(&assignment));
+                    let transcript = Packed(assignment.node.to_string().into());
+                    let report = Box::new(TaskReport { transcript, ..support::success(&assignment) });
                     session.uplink.send(WorkerMessage::Report(report)).await.unwrap();
                 }
                 LeaderMessage::Acknowledged { .. } => done += 1,
@@ -558,7 +600,7 @@ fn a_new_cluster_begins_with_what_was_saved_of_one_that_is_gone() {
     let file = folder.path().join("saved");
     std::fs::write(&file, &saved).unwrap();
     let checked = backup::verify(&file).unwrap();
-    assert_eq!((checked.cluster, checked.blobs, checked.state.runs().count()), (before.cluster.clone(), 1, 4));
+    assert_eq!((checked.cluster, checked.files, checked.state.runs().count()), (before.cluster.clone(), 4, 4));
     for config in cluster.nodes.iter().map(|node| &node.config) {
         let refused = backup::restore(&file, config).unwrap_err();
         assert!(matches!(refused, backup::Error::NotEmpty { .. }), "{refused}");
@@ -574,6 +616,7 @@ fn a_new_cluster_begins_with_what_was_saved_of_one_that_is_gone() {
         assert_eq!(status.cluster, id);
         assert_eq!(node.runs(Consistency::Linearizable), [0, 1, 2, 3]);
         assert_eq!(std::fs::read(node.handle().blob(&digest.to_string())).unwrap(), content);
+        assert_eq!(transcript(node, support::run_id(2)), "model.shop.a");
         let latest = node.handle().read(Consistency::Stale, |state| {
             state.projects().latest().map(|(name, latest)| (name.to_owned(), latest.bundle)).collect::<Vec<_>>()
         });
@@ -607,7 +650,7 @@ fn a_file_that_was_changed_anywhere_is_refused() {
     });
     let file = cluster.folder.path().join("saved");
     std::fs::write(&file, &saved).unwrap();
-    assert_eq!(backup::verify(&file).unwrap().blobs, 1);
+    assert_eq!(backup::verify(&file).unwrap().files, 1);
     for place in 0..saved.len() {
         let mut changed = saved.clone();
         changed[place] ^= 1;

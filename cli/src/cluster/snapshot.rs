@@ -17,10 +17,10 @@ use crate::project::{Call, Refused};
 /// Reads all of the file and says what it holds.
 pub fn verify(call: &Call, file: &Path) -> Result<Exit, Refused> {
     let checked = backup::verify(file).map_err(|error| call.refuse_with(Code::Io, &error))?;
-    let Checked { cluster, last_index, state, blobs } = checked;
+    let Checked { cluster, last_index, state, files } = checked;
     let (projects, runs) = (state.projects().latest().count(), state.runs().count());
     call.console.output(&format!(
-        "{} is whole: cluster {cluster} up to entry {last_index}, with {projects} projects, {runs} runs and {blobs} files",
+        "{} is whole: cluster {cluster} up to entry {last_index}, with {projects} projects, {runs} runs and {files} files",
         file.display()
     ));
     Ok(Exit::Success)

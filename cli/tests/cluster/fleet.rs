@@ -86,6 +86,16 @@ impl Fleet {
         self.processes.until(what, is_so);
     }
 
+    /// Starts a replica that has ended again, with the data that it had.
+    pub fn restart_replica(&mut self, index: usize) {
+        self.processes.restart_replica(index);
+    }
+
+    /// Host and port of each replica, by its index.
+    pub fn addresses(&self) -> Vec<String> {
+        self.processes.addresses().to_vec()
+    }
+
     /// The index of the replica that leads.
     pub fn leader(&self) -> usize {
         self.processes.leader().unwrap_or_else(|| panic!("nobody leads\n{}", self.logs()))

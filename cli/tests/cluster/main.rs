@@ -8,5 +8,6 @@ mod runs;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
 mod support;
+mod transcripts;
 mod unit_tests;
 mod workers;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use common::{NodeId, RunId};
 use futures::stream::{BoxStream, StreamExt};
+use proto::transcript::{UNPACKED_BYTES_MAX, bytes, unpack};
 use proto::v1::{self, ReadTranscriptsResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -36,15 +37,17 @@ impl Chosen {
         Self { file: handle.transcripts(run), places }
     }
 
-    /// Those that can be read here, by attempt; of one task.
+    /// Those that can be read here, by attempt; of one task. The last ones, as many as fit into one answer.
     pub async fn by_attempt(self) -> BTreeMap<u32, v1::Transcript> {
         let read = tokio::task::spawn_blocking(move || {
             let mut file = None;
-            let found = self.places.iter().filter_map(|(_, place)| {
-                let transcript = read(&self.file, &mut file, place).ok()?;
-                Some((place.attempt.0, transcript))
+            let mut left = UNPACKED_BYTES_MAX as usize;
+            let found = self.places.iter().rev().map_while(|(_, place)| {
+                let Ok(transcript) = read(&self.file, &mut file, place) else { return Some(None) };
+                left = left.checked_sub(bytes(&transcript))?;
+                Some(Some((place.attempt.0, transcript)))
             });
-            found.collect()
+            found.flatten().collect()
         });
         read.await.unwrap_or_default()
     }
@@ -91,7 +94,7 @@ pub fn choose(state: &State, run: &Run, nodes: &[NodeId], last_only: bool) -> Re
 fn read(path: &PathBuf, file: &mut Option<File>, place: &Place) -> Result<v1::Transcript, Status> {
     let piece = read_piece(path, file, place).map_err(|error| missing(&error))?;
     let packed = transcripts::open(piece).ok_or_else(|| missing(&"its checksum does not match"))?;
-    proto::transcript::unpack(&packed.0).map_err(|invalid| Status::data_loss(invalid.to_string()))
+    unpack(&packed.0).map_err(|invalid| Status::data_loss(invalid.to_string()))
 }
 
 fn read_piece(path: &PathBuf, file: &mut Option<File>, place: &Place) -> io::Result<Vec<u8>> {

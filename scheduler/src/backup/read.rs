@@ -20,7 +20,8 @@ pub struct Checked {
     /// Index of the last entry of the log that it covers.
     pub last_index: u64,
     pub state: State,
-    pub blobs: usize,
+    /// Blobs, and runs with transcripts.
+    pub files: usize,
 }
 
 /// Reads all of a file and checks it. Blocks.
@@ -84,7 +85,7 @@ pub(super) fn read(path: &Path, into: Option<&Blobs>) -> Result<Checked, Error> 
         return Err(input.damaged("something follows its end"));
     }
     let last_index = meta.last_log_id.map_or(0, |last| last.index);
-    Ok(Checked { cluster: header.cluster, last_index, state, blobs: header.blobs.len() })
+    Ok(Checked { cluster: header.cluster, last_index, state, files: header.blobs.len() })
 }
 
 struct Input<'a> {

@@ -119,7 +119,30 @@ impl Blobs {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use common::{ContentDigest, Timestamp};
+
     use super::*;
+    use crate::state::Command;
+
+    #[test]
+    fn what_the_state_does_not_hold_is_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(folder.path());
+        let digest = ContentDigest([7; 32]);
+        let mut state = State::default();
+        state.apply(1, Timestamp(1), Command::PutBlob { digest, size: 3, offset: 0, bytes: vec![1] });
+        let gone = RunId(uuid::Uuid::from_u128(7)).to_string();
+        for name in [&digest.to_string(), &gone, "left.received"] {
+            blobs.write(name, 0, &[1]).unwrap();
+        }
+        blobs.sweep(&state).unwrap();
+        let left: Vec<_> =
+            std::fs::read_dir(blobs.directory()).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left, [digest.to_string().as_str()]);
+        Blobs::new(&folder.path().join("nowhere")).sweep(&state).unwrap();
+    }
 
     #[test]
     fn a_name_says_what_a_file_is() {
