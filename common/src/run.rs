@@ -118,10 +118,14 @@ impl RunPlan {
     }
 }
 
+/// Attempts at a task that may be lost with their workers before the task has failed: it may be what kills them.
+pub const ATTEMPTS_LOST_MAX: u32 = 8;
+
 /// How often, and how soon, an attempt that failed for a reason worth retrying is followed by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included; at least 1.
+    /// Attempts in all, the first included; at least 1. Those that were lost with their workers are counted apart, up to
+    /// [`ATTEMPTS_LOST_MAX`].
     pub attempts_max: u32,
     pub backoff_initial_ms: u64,
     pub backoff_max_ms: u64,

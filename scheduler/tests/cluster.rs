@@ -203,6 +203,66 @@ fn files_arrive_in_pieces_and_a_piece_may_come_twice() {
     assert_eq!(machine.apply(deploy(vec![file("a.sql", 1)])).reply, Reply::Deployed { changed: false });
 }
 
+/// A run of a deployed project on the DuckDB file `shop`.
+fn on_a_file(run: u64, tasks: &[(&str, &[u32])]) -> Command {
+    let deployed = Deployed { project: "shop".to_owned(), bundle: digest(&[file("a.sql", 0)]), target: target() };
+    let submission = Submission::new(plan(run, tasks), options(), "m1");
+    Command::SubmitRun(Box::new(Submission { deployed: Some(deployed), ..submission }))
+}
+
+fn deployed() -> Machine {
+    let mut machine = Machine::default();
+    machine.apply(put(0, 10, 0, 10));
+    machine.apply(deploy(vec![file("a.sql", 0)]));
+    machine
+}
+
+#[test]
+fn a_duckdb_file_has_one_writer_whoever_joins() {
+    let mut machine = deployed();
+    machine.register("v", 1);
+    let first = assigned(&machine.apply(on_a_file(1, &[("a", &[]), ("b", &[]), ("c", &[])])));
+    assert_eq!(names(&first), ["a"]);
+    assert_eq!(machine.register("w", 4), []);
+    assert_eq!(assigned(&machine.apply(on_a_file(2, &[("d", &[])]))), []);
+    // What is elsewhere is not kept back.
+    assert_eq!(names(&machine.submit(plan(3, &[("e", &[])]))), ["e"]);
+    machine.state = State::from_bytes(&machine.state.to_bytes()).unwrap();
+    assert_eq!(names(&machine.succeed(&first[0])), ["b"]);
+    // One that leaves finishes what it holds; then the file is another's.
+    machine.apply(Command::DrainWorker { worker: worker("v") });
+    let held = machine.state.assignments(&worker("v"));
+    assert_eq!(names(&machine.succeed(&held[0])), ["c", "d"]);
+    assert_eq!(machine.state.assignments(&worker("w")).len(), 3);
+}
+
+#[test]
+fn the_file_of_a_lost_worker_is_another_s() {
+    let mut machine = deployed();
+    machine.register("v", 2);
+    machine.apply(on_a_file(1, &[("a", &[]), ("b", &[]), ("c", &[])]));
+    machine.register("u", 1);
+    machine.register("w", 2);
+    let applied = machine.apply(Command::LoseWorker { worker: worker("v") });
+    assert_eq!(names(&assigned(&applied)), ["a", "b"]);
+    assert_eq!(machine.state.assignments(&worker("w")).len(), 2);
+}
+
+#[test]
+fn labels_of_a_run_go_before_whoever_wrote_its_file_last() {
+    let mut machine = deployed();
+    machine.register("v", 1);
+    let first = assigned(&machine.apply(on_a_file(1, &[("a", &[])])));
+    let labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
+    let description = WorkerDescription { labels: labels.clone(), ..WorkerDescription::default() };
+    machine.apply(Command::RegisterWorker { worker: worker("w"), slots: 1, running: vec![], description });
+    let Command::SubmitRun(mut zoned) = on_a_file(2, &[("b", &[])]) else { unreachable!("a submission is one") };
+    zoned.plan.worker_labels = labels;
+    assert_eq!(assigned(&machine.apply(Command::SubmitRun(zoned))), []);
+    assert_eq!(names(&machine.succeed(&first[0])), ["b"]);
+    assert_eq!(machine.state.assignments(&worker("w")).len(), 1);
+}
+
 #[test]
 fn files_are_collected_when_no_bundle_names_them_and_bundles_go_when_nobody_needs_them() {
     let mut machine = Machine::default();

@@ -4,9 +4,10 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::diagnostic::Code;
-use common::run::RunPlan;
+use common::run::{ATTEMPTS_LOST_MAX, RunPlan};
 use common::session::WorkerDescription;
 use common::task::{Assignment, FailureKind, NodeStatus, TaskState};
 use common::{Attempt, Epoch, Timestamp};
@@ -318,13 +319,37 @@ fn a_lost_worker_loses_its_attempts_to_others() {
     assert_eq!(rejected(&machine.apply(Command::LoseWorker { worker: worker("w") })), "worker w is not registered");
     machine.apply(Command::LoseWorker { worker: worker("v") });
     assert_eq!(machine.task(1, "a"), TaskState::Ready);
-    machine.register("u", 1);
-    let last = machine.apply(Command::LoseWorker { worker: worker("u") });
-    // The policy's third attempt was the last.
+}
+
+#[test]
+fn attempts_lost_with_workers_leave_those_that_may_fail() {
+    let mut machine = Machine::default();
+    let mut plan = plan(1, &[("a", &[])]);
+    plan.retry.attempts_max = 2;
+    machine.submit(plan);
+    for lost in 1..ATTEMPTS_LOST_MAX {
+        machine.register("w", 1);
+        machine.apply(Command::LoseWorker { worker: worker("w") });
+        assert_eq!(machine.task(1, "a"), TaskState::Ready, "after {lost}");
+    }
+    // What was counted is in a snapshot, too.
+    machine.state = State::from_bytes(&machine.state.to_bytes()).unwrap();
+    let held = machine.register("w", 1);
+    machine.report(failure(&held[0], FailureKind::Transient));
+    assert!(matches!(machine.task(1, "a"), TaskState::UpForRetry { .. }));
+    machine.advance(Duration::from_secs(60));
+    machine.apply(Command::PromoteRetries);
+    // It has one attempt left that may fail, and one that may not be lost.
+    let last = machine.apply(Command::LoseWorker { worker: worker("w") });
     assert_eq!(machine.task(1, "a"), TaskState::Failed(FailureKind::WorkerLost));
     let counts = Counts { total: 1, failed: 1, ..Counts::default() };
     let finished = Event::RunFinished { run: run_id(1), outcome: RunOutcome::Failed, counts };
     assert_eq!(last.events.last(), Some(&finished));
+    // A retry begins to count anew.
+    machine.retry(1);
+    machine.register("w", 1);
+    machine.apply(Command::LoseWorker { worker: worker("w") });
+    assert_eq!(machine.task(1, "a"), TaskState::Ready);
 }
 
 #[test]

@@ -92,6 +92,12 @@ impl Fleet {
         command
     }
 
+    /// Starts one more worker, and waits until the cluster knows it.
+    pub fn add_worker(&mut self) {
+        self.workers.push(self.worker(self.workers.len()));
+        self.await_active_workers(self.workers.len());
+    }
+
     /// Waits until so many workers are in the list.
     pub fn await_workers(&self, count: usize) {
         let listed = || {
@@ -100,6 +106,17 @@ impl Fleet {
             output.status.success() && names.lines().filter(|line| !line.is_empty()).count() == count
         };
         self.until("the workers to be listed", listed);
+    }
+
+    /// Waits until so many workers are in the list and take tasks.
+    pub fn await_active_workers(&self, count: usize) {
+        let active = || {
+            let output = self.command(&["worker", "list", "-o", "json"]).output().expect("the program runs");
+            let workers: Json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let is_active = |worker: &&Json| worker["state"] == "active";
+            workers.as_array().is_some_and(|workers| workers.iter().filter(is_active).count() == count)
+        };
+        self.until("the workers to take tasks", active);
     }
 
     /// The index of the replica that leads, where one does.

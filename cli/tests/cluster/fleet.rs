@@ -91,6 +91,17 @@ impl Fleet {
         self.processes.restart_replica(index);
     }
 
+    /// Starts a worker in the place of one that has ended.
+    pub fn restart_worker(&mut self, index: usize) {
+        self.processes.restart_worker(index);
+        self.processes.await_active_workers(1);
+    }
+
+    /// Starts one more worker, and waits until the cluster knows it.
+    pub fn add_worker(&mut self) {
+        self.processes.add_worker();
+    }
+
     /// Host and port of each replica, by its index.
     pub fn addresses(&self) -> Vec<String> {
         self.processes.addresses().to_vec()

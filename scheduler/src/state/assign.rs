@@ -2,7 +2,7 @@
 //!
 //! Who goes first: the run of the highest priority, then the one with the fewest running tasks, then the one submitted first;
 //! within it the task with the longest critical path, then plan order. The task goes to the worker with the most free slots
-//! among those that carry the run's labels.
+//! among those that carry the run's labels; tasks on one DuckDB file all go to the same one.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,13 +43,18 @@ impl State {
         }
     }
 
-    /// The freest worker that carries the labels that the run asks for.
-    fn worker_for(&self, id: RunId) -> Option<WorkerId> {
-        let labels = &self.runs.get(&id)?.worker_labels;
-        let carries = |worker: &&WorkerId| {
-            labels.is_empty() || self.workers.get(*worker).is_some_and(|worker| worker.carries(labels))
-        };
-        self.index.by_freedom().find(carries).cloned()
+    /// The freest worker that carries the labels that the run asks for. Of a run on a DuckDB file, the one that writes the file.
+    fn worker_for(&mut self, id: RunId) -> Option<WorkerId> {
+        let run = self.runs.get(&id)?;
+        let writer = run.file().and_then(|file| self.writer_of(file, run));
+        let carries =
+            |worker: &&WorkerId| self.workers.get(*worker).is_some_and(|known| known.carries(&run.worker_labels));
+        let able = |worker: &&WorkerId| writer.is_none_or(|writer| writer == *worker) && carries(worker);
+        let worker = self.index.by_freedom().find(able).cloned()?;
+        if let Some(file) = run.file().filter(|_| writer != Some(&worker)) {
+            self.writers.insert(file.into(), worker.clone());
+        }
+        Some(worker)
     }
 
     /// The run's best task whose pools have room. Tasks whose relation is being written are set aside on the way.

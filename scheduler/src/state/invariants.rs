@@ -21,12 +21,13 @@ type Check = fn(&State) -> Result<(), Violation>;
 
 /// Every invariant of a single state.
 pub fn check(state: &State) -> Result<(), Violation> {
-    const CHECKS: [Check; 10] = [
+    const CHECKS: [Check; 11] = [
         steps_are_legal,
         upstreams_come_first,
         epochs_are_known,
         workers_hold_what_runs,
         one_task_writes_a_relation,
+        one_worker_writes_a_file,
         journals_follow,
         transcripts_follow,
         runs_finish_with_their_tasks,
@@ -96,6 +97,23 @@ fn one_task_writes_a_relation(state: &State) -> Result<(), Violation> {
         for task in run.tasks.iter().filter(|task| matches!(task.state, TaskState::Running { .. })) {
             let other = task.relation.as_ref().and_then(|relation| writers.insert(relation, run.id));
             ensure(other.is_none(), "one task writes a relation at a time", || format!("{} in {}", task.node, run.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// Tasks on a DuckDB file run on the worker that is known to write it, and that one is there.
+fn one_worker_writes_a_file(state: &State) -> Result<(), Violation> {
+    for writer in state.writers.values() {
+        let is_known = state.workers.contains_key(writer);
+        ensure(is_known, "a file's writer is registered", || writer.to_string())?;
+    }
+    for run in state.runs.values() {
+        let Some(file) = run.file() else { continue };
+        for task in &run.tasks {
+            let TaskState::Running { worker, .. } = &task.state else { continue };
+            let holds = state.writers.get(file) == Some(worker);
+            ensure(holds, "one worker writes a DuckDB file", || format!("{} of {} on {worker}", task.node, run.id))?;
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ pub mod task;
 pub mod transcripts;
 pub mod transition;
 pub mod worker;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +81,10 @@ pub struct State {
     illegal_steps: u64,
     /// Of runs whose attempts left any.
     transcripts: BTreeMap<RunId, Transcripts>,
+    /// Attempts at a task that were lost with their workers, since the run was submitted or last retried. Without tasks that lost none.
+    losses: BTreeMap<(RunId, u32), u32>,
+    /// Which worker writes each DuckDB file, by its database.
+    writers: BTreeMap<Arc<str>, WorkerId>,
     #[serde(skip)]
     index: Index,
     #[cfg(feature = "planted-bugs")]

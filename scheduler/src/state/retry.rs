@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use common::RunId;
-use common::run::RetryPolicy;
+use common::run::{ATTEMPTS_LOST_MAX, RetryPolicy};
 use common::task::FailureKind;
 
 use super::digest::Digest;
@@ -27,9 +27,20 @@ pub(super) struct Salt {
     pub task: u32,
 }
 
-/// `tries` counts the attempts made so far, the failed one included.
-pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32, salt: Salt) -> Next {
-    if tries >= policy.attempts_max {
+/// The attempts made so far, the one that ended now included. One that was lost with its worker says little of the task, so it does not
+/// use up those that may fail; but a task that kills its workers must end, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tries {
+    pub failed: u32,
+    pub lost: u32,
+}
+
+pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: Tries, salt: Salt) -> Next {
+    let is_spent = match kind {
+        FailureKind::WorkerLost => tries.lost >= ATTEMPTS_LOST_MAX,
+        _ => tries.failed >= policy.attempts_max,
+    };
+    if is_spent {
         return Next::Never;
     }
     match kind {
@@ -37,8 +48,8 @@ pub(super) fn next(policy: &RetryPolicy, kind: FailureKind, tries: u32, salt: Sa
         FailureKind::Canceled => Next::Now,
         FailureKind::WorkerLost if policy.kinds.contains(kind) => Next::Now,
         // The next epoch is higher and may win.
-        FailureKind::Fenced => Next::After(backoff(policy, tries, salt)),
-        kind if policy.kinds.contains(kind) => Next::After(backoff(policy, tries, salt)),
+        FailureKind::Fenced => Next::After(backoff(policy, tries.failed, salt)),
+        kind if policy.kinds.contains(kind) => Next::After(backoff(policy, tries.failed, salt)),
         _ => Next::Never,
     }
 }
@@ -63,7 +74,7 @@ mod tests {
 
     fn waits(salt: Salt) -> Vec<Duration> {
         let policy = RetryPolicy { attempts_max: 100, backoff_max_ms: 1_000, ..RetryPolicy::default() };
-        let wait = |tries| match next(&policy, FailureKind::Transient, tries, salt) {
+        let wait = |failed| match next(&policy, FailureKind::Transient, Tries { failed, lost: 0 }, salt) {
             Next::After(wait) => wait,
             next => panic!("{next:?}"),
         };
@@ -85,7 +96,8 @@ mod tests {
     #[test]
     fn the_policy_says_what_is_tried_again() {
         let default = RetryPolicy::default();
-        let tried = |policy: &RetryPolicy, kind| next(policy, kind, 1, SALT) != Next::Never;
+        let once = Tries { failed: 1, lost: 1 };
+        let tried = |policy: &RetryPolicy, kind| next(policy, kind, once, SALT) != Next::Never;
         let retried: Vec<FailureKind> = FailureKind::ALL.into_iter().filter(|kind| tried(&default, *kind)).collect();
         assert_eq!(
             retried,
@@ -95,9 +107,22 @@ mod tests {
         let other = RetryPolicy { kinds, ..default };
         let retried: Vec<FailureKind> = FailureKind::ALL.into_iter().filter(|kind| tried(&other, *kind)).collect();
         assert_eq!(retried, [FailureKind::System, FailureKind::Timeout, FailureKind::Fenced, FailureKind::Canceled]);
-        assert_eq!(next(&default, FailureKind::WorkerLost, 1, SALT), Next::Now);
+        assert_eq!(next(&default, FailureKind::WorkerLost, once, SALT), Next::Now);
+        let spent = Tries { failed: default.attempts_max, lost: ATTEMPTS_LOST_MAX };
         for kind in FailureKind::ALL {
-            assert_eq!(next(&default, kind, default.attempts_max, SALT), Next::Never);
+            assert_eq!(next(&default, kind, spent, SALT), Next::Never);
         }
+    }
+
+    #[test]
+    fn attempts_that_were_lost_do_not_count_as_failed() {
+        let once = RetryPolicy { attempts_max: 1, ..RetryPolicy::default() };
+        let after = |kind, failed, lost| next(&once, kind, Tries { failed, lost }, SALT);
+        assert_eq!(after(FailureKind::WorkerLost, 0, ATTEMPTS_LOST_MAX - 1), Next::Now);
+        assert_eq!(after(FailureKind::WorkerLost, 0, ATTEMPTS_LOST_MAX), Next::Never);
+        let twice = RetryPolicy { attempts_max: 2, ..once };
+        let transient = |failed, lost| next(&twice, FailureKind::Transient, Tries { failed, lost }, SALT);
+        assert!(matches!(transient(1, ATTEMPTS_LOST_MAX - 1), Next::After(_)));
+        assert_eq!(transient(2, 0), Next::Never);
     }
 }

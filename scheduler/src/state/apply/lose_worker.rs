@@ -25,6 +25,7 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, id: WorkerId) -> Resul
         state.fail_attempt(entry, run, task, FailureKind::WorkerLost, ending);
     }
     state.workers.remove(&id);
+    state.writers.retain(|_, writer| *writer != id);
     for &(run, _) in &attempts {
         state.finish_run(entry, run);
     }

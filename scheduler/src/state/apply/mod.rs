@@ -23,7 +23,7 @@ use common::task::{FailureKind, TaskState};
 
 use super::planted::Bug;
 use super::projects::Deployment;
-use super::retry::{self, Next, Salt};
+use super::retry::{self, Next, Salt, Tries};
 use super::task::Packed;
 use super::{Command, Ending, Entry, Event, Rejection, Reply, Run, RunState, State, Step, StopCause};
 
@@ -59,6 +59,7 @@ impl State {
     /// Ends a task for good and tells everyone who depends on it. `ending` is that of its last attempt, if that is news.
     fn finish_task(&mut self, entry: &mut Entry, run: RunId, index: u32, step: Step, ending: Option<Arc<Ending>>) {
         self.step(run, index, step);
+        self.losses.remove(&(run, index));
         let Some(task) = self.runs.get(&run).and_then(|run| run.tasks.get(index as usize)) else { return };
         entry.events.push(Event::TaskFinished {
             run,
@@ -123,8 +124,10 @@ impl State {
         let ending = Arc::new(ending);
         task.ending = Some(Packed::new(&ending));
         let salt = Salt { run: id, task: index };
-        let next = retry::next(&policy, kind, task.tries, salt);
-        let worth_another = retry::next(&policy, kind, 0, salt) != Next::Never;
+        let made = task.tries;
+        let lost = self.count_lost(id, index, kind);
+        let next = retry::next(&policy, kind, Tries { failed: made.saturating_sub(lost), lost }, salt);
+        let worth_another = retry::next(&policy, kind, Tries::default(), salt) != Next::Never;
         if stopping && worth_another {
             return self.finish_task(entry, id, index, Step::Canceled, Some(ending));
         }
@@ -141,6 +144,14 @@ impl State {
         };
         self.step(id, index, step);
         entry.events.push(Event::TaskUpForRetry { run: id, task: index, node, attempt, kind, due_at, ending });
+    }
+
+    /// Attempts at the task that were lost with their workers, this one included.
+    fn count_lost(&mut self, id: RunId, index: u32, kind: FailureKind) -> u32 {
+        if kind == FailureKind::WorkerLost {
+            *self.losses.entry((id, index)).or_default() += 1;
+        }
+        self.losses.get(&(id, index)).copied().unwrap_or(0)
     }
 
     fn stop_at_first_failure(&mut self, entry: &mut Entry, id: RunId, failed: u32) {

@@ -5,7 +5,7 @@ use common::RunId;
 use crate::state::{Entry, Event, Rejection, Reply, RunState, State};
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, runs: &[RunId]) -> Result<Reply, Rejection> {
-    let mut removed = 0;
+    let (mut removed, mut has_written) = (0, false);
     for id in runs {
         let Some(RunState::Finished { at, .. }) = state.runs.get(id).map(|run| run.state) else { continue };
         if let Some(run) = state.runs.remove(id) {
@@ -17,11 +17,20 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, runs: &[RunId]) -> Res
             if let Some(deployed) = &run.deployed {
                 state.projects.release(&deployed.bundle, entry.at);
             }
+            has_written |= run.file().is_some();
+            let lost: Vec<(RunId, u32)> =
+                state.losses.range((*id, 0)..=(*id, u32::MAX)).map(|(task, _)| *task).collect();
+            for task in lost {
+                state.losses.remove(&task);
+            }
             let transcripts = state.transcripts.remove(id).unwrap_or_default();
             state.index.transcript_bytes -= transcripts.length();
             entry.events.push(Event::RunRemoved { run: *id });
             removed += 1;
         }
+    }
+    if has_written {
+        state.forget_writers();
     }
     Ok(Reply::Removed { runs: removed })
 }
