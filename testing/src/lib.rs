@@ -7,7 +7,7 @@
 pub mod collector;
 mod duckdb;
 mod fleet;
-mod ports;
+pub mod ports;
 mod postgres;
 mod process;
 mod program;

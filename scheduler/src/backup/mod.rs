@@ -45,3 +45,45 @@ pub enum Error {
     #[error("{path} is not empty: a new cluster begins in a folder of its own")]
     NotEmpty { path: PathBuf },
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use common::{ContentDigest, Timestamp};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::raft::SnapshotMeta;
+    use crate::raft::machine::{Aside, Blobs, encode_snapshot};
+    use crate::state::{Command, State};
+
+    /// Backups are kept for years: what one version wrote, every later one reads.
+    #[test]
+    fn golden_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = ContentDigest(Sha256::digest(b"select 1").into());
+        let mut state = State::default();
+        let put = Command::PutBlob { digest, size: 8, offset: 0, bytes: b"select 1".to_vec() };
+        state.apply(1, Timestamp(1), put);
+        let blobs = Blobs::new(folder.path());
+        blobs.write(&digest.to_string(), 0, b"select 1").unwrap();
+        let mut aside = Aside::create(folder.path()).unwrap();
+        aside.write(&encode_snapshot(&SnapshotMeta::default(), &state)).unwrap();
+        let content = aside.finish(vec![(digest.to_string(), 8)]).unwrap();
+        let mut written = Vec::new();
+        write("a cluster".to_owned(), &content, &blobs, &mut written).unwrap();
+        let hex: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
+        let golden = include_str!("../../tests/golden/backup.v1.txt").trim_end();
+        assert_eq!(
+            hex, golden,
+            "add a version, or a further golden file with another snapshot; this one is read forever"
+        );
+
+        let file = folder.path().join("saved");
+        let byte = |at: usize| u8::from_str_radix(&golden[at..at + 2], 16).unwrap();
+        std::fs::write(&file, (0..golden.len()).step_by(2).map(byte).collect::<Vec<u8>>()).unwrap();
+        let Checked { cluster, files, state, .. } = verify(&file).unwrap();
+        assert_eq!((cluster.as_str(), files, state.projects().blobs().count()), ("a cluster", 1, 1));
+    }
+}

@@ -150,6 +150,30 @@ async fn what_failed_is_done_again() {
 }
 
 #[tokio::test]
+async fn of_two_retries_at_once_one_goes_on_and_the_other_is_told() {
+    let cluster = Cluster::start().await;
+    cluster.deploy(&[PROJECT, ("models/fails.sql", "select 1 as n\n")]).await;
+    let worker = tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    let run = cluster.submit(&request("r")).await.run_id;
+    cluster.watch(&run, 0).await;
+    // Nobody finishes what goes on.
+    worker.abort();
+    let retry = v1::RetryRunRequest { run_id: run.clone(), ..Default::default() };
+    let answers = futures::future::join_all((0..4).map(|_| {
+        let (mut runs, retry) = (cluster.runs(), retry.clone());
+        async move { runs.retry_run(retry).await.map(tonic::Response::into_inner) }
+    }));
+    let (done, refused): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(Result::is_ok);
+    let done: Vec<v1::RetryRunResponse> = done.into_iter().map(Result::unwrap).collect();
+    assert_eq!(done, [v1::RetryRunResponse { tasks: 1, run_id: run.clone() }]);
+    assert_eq!(refused.len(), 3);
+    for status in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "RUN_ACTIVE"));
+        assert!(status.message().contains(&run), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_project_is_told_with_its_place() {
     let cluster = Cluster::start().await;
     cluster.deploy(&[PROJECT, ("models/a.sql", "select * from {{ ref('nobody') }}\n")]).await;
