@@ -21,19 +21,22 @@ pub struct Cluster {
     pub folder: PathBuf,
     pub replicas: Replicas,
     addresses: Vec<String>,
+    /// Variables of the processes, besides the caller's.
+    environment: Vec<(String, String)>,
     processes: Vec<Child>,
 }
 
 impl Cluster {
-    /// Starts the replicas and waits for a leader.
-    pub async fn start(kontiki: &Path, folder: &Path) -> Result<Self> {
+    /// Starts the replicas with these variables and waits for a leader.
+    pub async fn start(kontiki: &Path, folder: &Path, environment: &[(&str, &str)]) -> Result<Self> {
         // Held until all are chosen, so that they differ.
         let held = (0..REPLICAS).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
         let addresses = held.iter().map(|port| Ok(port.local_addr()?.to_string())).collect::<Result<Vec<_>>>()?;
         drop(held);
         let replicas = Replicas::new(addresses.iter().map(String::as_str), PATIENCE)?;
-        let mut cluster =
-            Self { kontiki: kontiki.to_owned(), folder: folder.to_owned(), replicas, addresses, processes: Vec::new() };
+        let (kontiki, folder, processes) = (kontiki.to_owned(), folder.to_owned(), Vec::new());
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut cluster = Self { kontiki, folder, replicas, addresses, environment, processes };
         for index in 0..REPLICAS {
             let process = cluster.spawn(index)?;
             cluster.processes.push(process);
@@ -48,6 +51,7 @@ impl Cluster {
         let log = File::options().create(true).append(true).open(folder.join("log.txt"))?;
         Command::new(&self.kontiki)
             .arg("server")
+            .envs(self.environment.iter().cloned())
             .args(["--name", &format!("replica-{index}")])
             .args(["--listen", &self.addresses[index]])
             .args(["--peers", &self.addresses.join(",")])

@@ -52,6 +52,7 @@ enum Part {
     HandOver,
     WorkerLoss,
     Kills,
+    Memory,
 }
 
 impl Part {
@@ -60,10 +61,14 @@ impl Part {
         Duration::from_secs(match self {
             Self::Idle | Self::Wide | Self::Chain | Self::HandOver | Self::WorkerLoss => 60,
             Self::Large => 120,
+            Self::Memory => 180,
             Self::Kills => 240,
         })
     }
 }
+
+/// What is freed leaves the process at once, so that its resident memory is what it holds.
+const GIVES_BACK_AT_ONCE: [(&str, &str); 1] = [("MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -76,7 +81,7 @@ async fn main() -> Result<()> {
     say("fdatasync of 1 KiB appended, p50", sync.p50_ms(), "ms", None);
     say("fdatasync of 1 KiB appended, p99", sync.p99_ms(), "ms", None);
 
-    let mut cluster = Cluster::start(&args.kontiki, &args.folder).await?;
+    let mut cluster = Cluster::start(&args.kontiki, &args.folder, &[]).await?;
     for part in Part::value_variants().iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
         tell(&format!("{part:?} begins"));
         let began = Instant::now();
@@ -91,6 +96,11 @@ async fn main() -> Result<()> {
                 Part::HandOver => measurements::hand_over(&cluster).await,
                 Part::WorkerLoss => measurements::worker_loss(&cluster).await,
                 Part::Kills => measurements::kills(&mut cluster, args.kills, limit * 9 / 10).await,
+                Part::Memory => {
+                    let folder = args.folder.join("memory");
+                    let sparing = Cluster::start(&args.kontiki, &folder, &GIVES_BACK_AT_ONCE).await?;
+                    measurements::memory(&sparing, args.tasks).await
+                }
             }
         };
         let ended = tokio::time::timeout(limit, measured).await;
