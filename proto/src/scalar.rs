@@ -37,6 +37,30 @@ pub fn to_run(field: &'static str, text: &str) -> Result<RunId, Invalid> {
     text.parse().map_err(|_| Invalid::new(field, format!("is not the id of a run: '{text}'")))
 }
 
+/// As gRPC writes the names of its status codes.
+pub fn code_name(code: tonic::Code) -> &'static str {
+    use tonic::Code;
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
 /// Whole numbers come back as such, which a `Struct` does not tell from others.
 pub fn to_json(map: prost_types::Struct) -> JsonMap {
     map.fields.into_iter().map(|(key, value)| (key, json(value))).collect()

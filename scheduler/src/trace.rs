@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::task::{Assignment, FailureKind, TaskState};
-use common::telemetry::{Context, Kind, Link, Span, SpanId, Status, TraceId, attribute};
+use common::telemetry::{self, Context, Kind, Link, Span, SpanId, Status, TraceId, attribute};
 use common::{Attempt, NodeId, RunId, Timestamp, WorkerId};
 
 use crate::state::{Event, RunOutcome, RunState, State};
@@ -223,6 +223,13 @@ fn run_ended(
         span = span.with(attribute::ERROR_TYPE, result);
     }
     vec![span.with(attribute::RESULT, result)]
+}
+
+/// An entry that was proposed at the first time and applied here at the second, on the disks of a majority.
+pub fn committed(place: Context, parent: SpanId, index: u64, (proposed_at, applied_at): (Timestamp, Timestamp)) {
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    let span = Span::new(place, "raft commit", proposed_at, applied_at).below(parent);
+    telemetry::record(span.with(attribute::RAFT_INDEX, index));
 }
 
 /// The convention knows kinds of tasks of a pipeline: what builds and what tests.

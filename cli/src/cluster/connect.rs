@@ -60,15 +60,6 @@ impl<'a> Connected<'a> {
         self.runtime.block_on(self.replicas.call(request)).map(tonic::Response::into_inner)
     }
 
-    /// A request that tells who called this program.
-    pub fn traced<T>(&self, message: T) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        if let Some(caller) = self.call.caller().and_then(|caller| caller.parse().ok()) {
-            request.metadata_mut().insert("traceparent", caller);
-        }
-        request
-    }
-
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
     }

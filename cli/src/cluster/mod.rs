@@ -21,6 +21,7 @@ mod status;
 mod submit;
 mod tasks;
 mod time;
+mod trace;
 mod transcripts;
 mod worker;
 mod workers;

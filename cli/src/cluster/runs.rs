@@ -12,6 +12,7 @@ use super::follow::watch;
 use super::show::{Column, Listing, Row, column, show, wide};
 use super::tasks;
 use super::time::{hex, moment, short, span};
+use super::trace;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 
@@ -111,11 +112,13 @@ fn head(cluster: &Connected<'_>, run: &str) -> Result<Run, Refused> {
 
 pub fn cancel(cluster: &Connected<'_>, run: &str) -> Result<(), Refused> {
     let request = CancelRunRequest { run_id: run.to_owned() };
-    let answer = cluster.ask(|channel| {
-        let request = request.clone();
+    let call = trace::Call::begin(cluster, "kontiki.v1.RunService/CancelRun");
+    cluster.ask(|channel| {
+        let request = call.request(request.clone());
         async move { RunServiceClient::new(channel).cancel_run(request).await }
-    });
-    answer.map(drop)
+    })?;
+    call.end(run);
+    Ok(())
 }
 
 /// Which run goes on, and with how many tasks; `known` is the number of the run's last event.
@@ -126,10 +129,12 @@ pub fn retry(cluster: &Connected<'_>, run: &str, from: &[String], known: u64) ->
         request_id: cluster.call.invocation_id.clone(),
         after_sequence: known,
     };
+    let call = trace::Call::begin(cluster, "kontiki.v1.RunService/RetryRun");
     let answer = cluster.ask(|channel| {
-        let request = cluster.traced(request.clone());
+        let request = call.request(request.clone());
         async move { RunServiceClient::new(channel).retry_run(request).await }
     })?;
+    call.end(&answer.run_id);
     Ok((answer.run_id, answer.tasks))
 }
 

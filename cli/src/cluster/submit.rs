@@ -11,7 +11,7 @@ use proto::v1::{RetryPolicy, RunState, SubmitRunRequest, SubmitRunResponse, Task
 use super::args;
 use super::connect::Connected;
 use super::deploy::{Deployed, deploy};
-use super::runs;
+use super::{runs, trace};
 use crate::args::{IndirectSelection, Selection};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -67,10 +67,13 @@ pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Ref
 }
 
 fn accept(cluster: &Connected<'_>, request: SubmitRunRequest) -> Result<SubmitRunResponse, Refused> {
-    cluster.ask(|channel| {
-        let request = cluster.traced(request.clone());
+    let call = trace::Call::begin(cluster, "kontiki.v1.RunService/SubmitRun");
+    let accepted = cluster.ask(|channel| {
+        let request = call.request(request.clone());
         async move { RunServiceClient::new(channel).submit_run(request).await }
-    })
+    })?;
+    call.end(&accepted.run_id);
+    Ok(accepted)
 }
 
 fn wire(

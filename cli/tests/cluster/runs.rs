@@ -1,6 +1,6 @@
 //! dbt's verbs on a cluster of one replica and one worker.
 
-use testing::collector::Collector;
+use testing::collector::{Collector, Span, Trace, text};
 
 use crate::fleet::Fleet;
 use crate::support::{Ended, Project};
@@ -133,4 +133,57 @@ fn nobody_there_is_told_with_its_code() {
     let ended = project.kontiki(&["runs", "list", "--server", "127.0.0.1:9"]);
     ended.expect(2).says("error[K4001]").says("127.0.0.1:9");
     project.kontiki(&["runs", "list"]).expect(2).says("no cluster was named");
+}
+
+/// The spans from one on downwards, as long as each has one of these names below it: names, kinds and statuses.
+fn descent<'t>(trace: &'t Trace, from: &'t Span, names: &[&str]) -> Vec<(String, i32, Option<String>)> {
+    let mut found = Vec::new();
+    let mut at = from;
+    for name in names {
+        at = trace.child(at, name);
+        found.push((at.name.clone(), at.kind, text(&at.attributes, "rpc.response.status_code")));
+    }
+    found
+}
+
+#[test]
+fn a_call_is_followed_through_the_replica_that_was_asked_to_the_commit() {
+    const SUBMIT: &str = "kontiki.v1.RunService/SubmitRun";
+    const FORWARD: &str = "kontiki.v1.RaftService/Forward";
+    const INTERNAL: i32 = 1;
+    const SERVER: i32 = 2;
+    const CLIENT: i32 = 3;
+    let collector = Collector::start();
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let fleet = Fleet::start_in(Project::small(), 3, 1, &environment);
+    let leader = fleet.leader();
+    let follower = fleet.addresses()[(leader + 1) % 3].clone();
+    let mut build = fleet.project.command(&["build", "--server", &follower]);
+    build.envs(environment);
+    crate::support::Ended::from(build.output().unwrap()).expect(0);
+    let mut whole = None;
+    fleet.until("the whole trace", || {
+        let trace = Trace::complete(collector.spans()).ok();
+        let has_all = |trace: &Trace| trace.spans.values().filter(|span| span.name == "raft commit").count() == 5;
+        whole = trace.filter(has_all);
+        whole.is_some()
+    });
+    let trace = whole.unwrap();
+    let ok = || Some("OK".to_owned());
+    let path = descent(&trace, trace.root(), &[SUBMIT, SUBMIT, FORWARD, FORWARD, "raft commit"]);
+    let expected = [
+        (SUBMIT, CLIENT, ok()),
+        (SUBMIT, SERVER, ok()),
+        (FORWARD, CLIENT, ok()),
+        (FORWARD, SERVER, ok()),
+        ("raft commit", INTERNAL, None),
+    ];
+    assert_eq!(path, expected.map(|(name, kind, code)| (name.to_owned(), kind, code)));
+    // Each report was committed, too.
+    for task in ["seed.p.raw", "model.p.first", "model.p.second"] {
+        let [attempt] = trace.attempts(task)[..] else { panic!("{task}") };
+        assert_eq!(descent(&trace, attempt, &["raft commit"]), [("raft commit".to_owned(), INTERNAL, None)]);
+    }
+    let commits = trace.spans.values().filter(|span| span.name == "raft commit");
+    assert!(commits.clone().all(|span| text(&span.attributes, "kontiki.raft.index").is_some()));
 }

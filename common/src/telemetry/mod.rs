@@ -6,6 +6,7 @@
 
 mod context;
 mod id;
+pub mod rpc;
 mod sink;
 mod span;
 

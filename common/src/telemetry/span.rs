@@ -62,10 +62,17 @@ impl Span {
         started_at: Timestamp,
         ended_at: Timestamp,
     ) -> Self {
+        let place = Context { trace: TraceId::of_run(run), span: id };
+        let parent = Some(SpanId::of_run(run)).filter(|root| *root != id);
+        Self { parent, ..Self::new(place, name, started_at, ended_at) }
+    }
+
+    /// A span of that id in that trace, below nothing yet.
+    pub fn new(place: Context, name: impl Into<Cow<'static, str>>, started_at: Timestamp, ended_at: Timestamp) -> Self {
         Self {
-            trace: TraceId::of_run(run),
-            id,
-            parent: Some(SpanId::of_run(run)).filter(|root| *root != id),
+            trace: place.trace,
+            id: place.span,
+            parent: None,
             name: name.into(),
             kind: Kind::Internal,
             started_at,
@@ -134,6 +141,11 @@ pub mod attribute {
     pub const DB_OPERATION: &str = "db.operation.name";
     pub const DB_SUMMARY: &str = "db.query.summary";
     pub const DB_STATUS: &str = "db.response.status_code";
+    pub const RPC_SYSTEM: &str = "rpc.system.name";
+    pub const RPC_METHOD: &str = "rpc.method";
+    pub const RPC_STATUS: &str = "rpc.response.status_code";
+    pub const SERVER_ADDRESS: &str = "server.address";
+    pub const RAFT_INDEX: &str = "kontiki.raft.index";
     pub const VERB: &str = "kontiki.verb";
     pub const ATTEMPT: &str = "kontiki.attempt";
     pub const EPOCH: &str = "kontiki.epoch";

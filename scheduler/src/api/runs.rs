@@ -10,10 +10,10 @@ use tonic::{Request, Response, Status};
 
 use super::manifests::{Key, Manifests};
 use super::planning::{self, Known};
+use super::trace::Call;
 use super::transcripts::Chosen;
 use super::watch::{Events, Watchers};
-use super::{commit, findings, pages, refusal, trace, transcripts, view};
-use crate::leader::Proposal;
+use super::{commit, findings, pages, refusal, transcripts, view};
 use crate::replica::{Consistency, Handle};
 use crate::state::{CancelCause, Command, Event, Reply, Run, RunOutcome, RunState, State};
 
@@ -49,7 +49,7 @@ impl Service {
         run: RunId,
         nodes: &[NodeId],
         request: Option<RequestId>,
-        traceparent: Option<String>,
+        call: &Call,
     ) -> Result<v1::RetryRunResponse, Status> {
         let id = RunId(super::fresh::id());
         let request = request.unwrap_or_else(|| RequestId(id.to_string().into()));
@@ -59,10 +59,10 @@ impl Service {
         }
         let again = self.find(run, |run| run.again_from(nodes, id, request.clone())).await?;
         let mut submission = again.map_err(|rejection| refusal::rejected(&rejection))?;
-        submission.traceparent.clone_from(&traceparent);
+        submission.traceparent.clone_from(&call.traceparent);
         let tasks = submission.plan.tasks.len() as u32;
-        let command = Command::SubmitRun(Box::new(submission));
-        match commit::repeatable(&self.handle, Proposal { command, traceparent }).await? {
+        let proposal = call.proposal(submission.plan.run, Command::SubmitRun(Box::new(submission)));
+        match commit::repeatable(&self.handle, proposal).await? {
             Reply::Submitted { run, new: true } => Ok(v1::RetryRunResponse { tasks, run_id: run.to_string() }),
             // Somebody was faster with the same request.
             Reply::Submitted { run, new: false } => self.find(run, self::further).await,
@@ -70,7 +70,7 @@ impl Service {
         }
     }
 
-    async fn submit(&self, submit: Submit, traceparent: Option<String>) -> Result<v1::SubmitRunResponse, Status> {
+    async fn submit(&self, submit: Submit, call: &Call) -> Result<v1::SubmitRunResponse, Status> {
         let request = submit.request.clone();
         let known = self.read(false, |state| match state.run_of(&request).and_then(|id| state.run(&id)) {
             Some(run) => Err(repeated(run)),
@@ -92,10 +92,10 @@ impl Service {
         let (submission, found) =
             planned.await.map_err(|_| Status::internal("the run could not be planned: a defect"))?;
         let Some(mut submission) = submission else { return Err(findings::refuse(&found)) };
-        submission.traceparent.clone_from(&traceparent);
+        submission.traceparent.clone_from(&call.traceparent);
         let tasks = submission.plan.tasks.len() as u32;
-        let command = Command::SubmitRun(Box::new(submission));
-        match commit::repeatable(&self.handle, Proposal { command, traceparent }).await? {
+        let proposal = call.proposal(submission.plan.run, Command::SubmitRun(Box::new(submission)));
+        match commit::repeatable(&self.handle, proposal).await? {
             Reply::Submitted { run, new: true } => Ok(v1::SubmitRunResponse {
                 run_id: run.to_string(),
                 is_new: true,
@@ -109,6 +109,46 @@ impl Service {
             // Somebody was faster with the same request.
             Reply::Submitted { run, new: false } => self.find(run, repeated).await,
             _ => Err(Status::internal("the state answered something else: a defect")),
+        }
+    }
+}
+
+impl Service {
+    async fn cancel(&self, run: RunId, call: &Call) -> Result<v1::CancelRunResponse, Status> {
+        let command = Command::CancelRun { run, cause: CancelCause::Request };
+        let canceled = commit::repeatable(&self.handle, call.proposal(run, command)).await;
+        if let Err(status) = canceled {
+            // A run that was canceled before is what was asked for; the request may have been sent twice.
+            let is_canceled = |run: &Run| {
+                matches!(run.state, RunState::Finished { outcome: RunOutcome::Canceled(CancelCause::Request), .. })
+            };
+            if !self.find(run, is_canceled).await? {
+                return Err(status);
+            }
+        }
+        Ok(v1::CancelRunResponse {})
+    }
+
+    async fn retry(&self, request: v1::RetryRunRequest, call: &Call) -> Result<v1::RetryRunResponse, Status> {
+        let run = run_id(&request.run_id)?;
+        if !request.from_nodes.is_empty() {
+            let nodes = request.from_nodes.into_iter().map(NodeId::from).collect::<Vec<_>>();
+            let id = Some(request.request_id).filter(|id| !id.is_empty());
+            let id = id.map(to_request).transpose().map_err(|invalid| refusal::invalid(&invalid))?;
+            return self.again(run, &nodes, id, call).await;
+        }
+        let after = request.after_sequence;
+        let known = |run: &Run| (retried(run, after), run.manifest_digest.clone());
+        let (answer, manifest_digest) = self.find(run, known).await?;
+        if let Some(answer) = answer {
+            return Ok(answer);
+        }
+        let command = Command::RetryRun { run, manifest_digest };
+        match commit::once(&self.handle, call.proposal(run, command)).await {
+            Ok(Reply::Retried { tasks }) => Ok(v1::RetryRunResponse { tasks, run_id: run.to_string() }),
+            Ok(_) => Err(Status::internal("the state answered something else: a defect")),
+            // The same request may have come before by another way.
+            Err(status) => self.find(run, |run| retried(run, after)).await?.ok_or(status),
         }
     }
 }
@@ -164,8 +204,12 @@ impl RunService for Service {
 
     async fn submit_run(&self, request: Request<v1::SubmitRunRequest>) -> Answer<v1::SubmitRunResponse> {
         let (metadata, _, request) = request.into_parts();
+        let call = Call::begin(&metadata, "kontiki.v1.RunService/SubmitRun");
         let submit = to_submit(request).map_err(|invalid| refusal::invalid(&invalid))?;
-        self.submit(submit, trace::parent(&metadata)).await.map(Response::new)
+        let answer = self.submit(submit, &call).await;
+        // A request that comes again is part of the same story.
+        call.end(answer.as_ref().ok().and_then(|answer| answer.run_id.parse().ok()), &answer);
+        answer.map(Response::new)
     }
 
     async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Answer<v1::GetRunResponse> {
@@ -212,43 +256,19 @@ impl RunService for Service {
 
     async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Answer<v1::CancelRunResponse> {
         let (metadata, _, request) = request.into_parts();
+        let call = Call::begin(&metadata, "kontiki.v1.RunService/CancelRun");
         let run = run_id(&request.run_id)?;
-        let command = Command::CancelRun { run, cause: CancelCause::Request };
-        let canceled = commit::repeatable(&self.handle, trace::proposal(&metadata, command)).await;
-        if let Err(status) = canceled {
-            // A run that was canceled before is what was asked for; the request may have been sent twice.
-            let is_canceled = |run: &Run| {
-                matches!(run.state, RunState::Finished { outcome: RunOutcome::Canceled(CancelCause::Request), .. })
-            };
-            if !self.find(run, is_canceled).await? {
-                return Err(status);
-            }
-        }
-        Ok(Response::new(v1::CancelRunResponse {}))
+        let answer = self.cancel(run, &call).await;
+        call.end(answer.is_ok().then_some(run), &answer);
+        answer.map(Response::new)
     }
 
     async fn retry_run(&self, request: Request<v1::RetryRunRequest>) -> Answer<v1::RetryRunResponse> {
         let (metadata, _, request) = request.into_parts();
-        let run = run_id(&request.run_id)?;
-        if !request.from_nodes.is_empty() {
-            let nodes = request.from_nodes.into_iter().map(NodeId::from).collect::<Vec<_>>();
-            let id = Some(request.request_id).filter(|id| !id.is_empty());
-            let id = id.map(to_request).transpose().map_err(|invalid| refusal::invalid(&invalid))?;
-            return self.again(run, &nodes, id, trace::parent(&metadata)).await.map(Response::new);
-        }
-        let after = request.after_sequence;
-        let known = |run: &Run| (retried(run, after), run.manifest_digest.clone());
-        let (answer, manifest_digest) = self.find(run, known).await?;
-        if let Some(answer) = answer {
-            return Ok(Response::new(answer));
-        }
-        let command = Command::RetryRun { run, manifest_digest };
-        match commit::once(&self.handle, trace::proposal(&metadata, command)).await {
-            Ok(Reply::Retried { tasks }) => Ok(Response::new(v1::RetryRunResponse { tasks, run_id: run.to_string() })),
-            Ok(_) => Err(Status::internal("the state answered something else: a defect")),
-            // The same request may have come before by another way.
-            Err(status) => self.find(run, |run| retried(run, after)).await?.map(Response::new).ok_or(status),
-        }
+        let call = Call::begin(&metadata, "kontiki.v1.RunService/RetryRun");
+        let answer = self.retry(request, &call).await;
+        call.end(answer.as_ref().ok().and_then(|answer| answer.run_id.parse().ok()), &answer);
+        answer.map(Response::new)
     }
 
     async fn get_task(&self, request: Request<v1::GetTaskRequest>) -> Answer<v1::GetTaskResponse> {

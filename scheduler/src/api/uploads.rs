@@ -183,7 +183,7 @@ async fn put(handle: Handle, whole: Whole, traceparent: Option<String>) -> Resul
         let end = content.len().min(offset + PIECE_BYTES_MAX);
         let bytes = content[offset..end].to_vec();
         let command = Command::PutBlob { digest, size, offset: offset as u64, bytes };
-        commit::repeatable(&handle, Proposal { command, traceparent: traceparent.clone() }).await?;
+        commit::repeatable(&handle, Proposal::new(command, traceparent.clone())).await?;
         offset = end;
         if offset == content.len() {
             return Ok(());

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use common::session::{LeaderMessage, WorkerMessage};
 use common::task::{Assignment, TaskOutcome, TaskReport};
+use common::telemetry::Context;
 use common::transcript::{PACKED_BYTES_MAX, Told};
 use common::{Epoch, NodeId, RunId, Timestamp, WorkerId};
 
@@ -83,11 +84,19 @@ pub struct Proposal {
     pub command: Command,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The span, in the trace of the run that the command is about, that its commit goes below.
+    pub span: Option<Context>,
+}
+
+impl Proposal {
+    pub fn new(command: Command, traceparent: Option<String>) -> Self {
+        Self { command, traceparent, span: None }
+    }
 }
 
 impl From<Command> for Proposal {
     fn from(command: Command) -> Self {
-        Self { command, traceparent: None }
+        Self::new(command, None)
     }
 }
 
@@ -283,7 +292,7 @@ impl Leader {
         }
         let pending = std::mem::take(&mut self.pending).into_iter();
         pending
-            .map(|(Proposal { command, traceparent }, origin)| {
+            .map(|(Proposal { command, traceparent, .. }, origin)| {
                 let proposer = self.next;
                 self.next.sequence += 1;
                 self.in_flight.insert(proposer.sequence, origin);

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use common::telemetry::rpc::Rpc;
+use common::telemetry::{self, Context, Kind};
+use proto::scalar::code_name;
 use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
 use tokio::sync::watch::Receiver;
@@ -25,6 +28,9 @@ pub(super) const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 /// Set by a replica that refused and did nothing.
 const NOTHING_DONE: &str = "kontiki-nothing-done";
+
+/// Of spans.
+pub(super) const FORWARD: &str = "kontiki.v1.RaftService/Forward";
 
 /// As another replica is told.
 pub(super) fn status_of(error: &Error) -> Status {
@@ -106,7 +112,22 @@ pub(super) async fn propose(shell: &Shell, leader: &Member, proposal: &Proposal)
         command: entry.to_bytes().into(),
         traceparent: proposal.traceparent.clone().unwrap_or_default(),
     };
-    let response = client(shell, leader)?.forward(request).await.map_err(|status| error_of(&status))?.into_inner();
+    let now = shell.core.now();
+    let span = proposal.span.map(|parent| (parent, parent.span.child("forward", now.as_micros().unsigned_abs()), now));
+    let mut request = tonic::Request::new(request);
+    if let Some((parent, id, _)) = span
+        && let Ok(context) = (Context { span: id, ..parent }).to_string().parse()
+    {
+        request.metadata_mut().insert("traceparent", context);
+    }
+    let answer = client(shell, leader)?.forward(request).await;
+    if let Some((parent, id, started_at)) = span {
+        let server = leader.address.rsplit_once(':').map(|(host, _)| host);
+        let code = answer.as_ref().map_or_else(|status| code_name(status.code()), |_| "OK");
+        let rpc = Rpc { method: FORWARD, code, started_at, ended_at: shell.core.now(), server };
+        telemetry::record(rpc.span(Context { span: id, ..parent }, parent.span, Kind::Client));
+    }
+    let response = answer.map_err(|status| error_of(&status))?.into_inner();
     let reply = decode(&response.reply).map_err(|reason| Error::Unknown { reason })?;
     Ok((response.index, reply))
 }

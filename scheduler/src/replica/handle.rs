@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::RunId;
+use common::telemetry::Context;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use openraft::ReadPolicy;
@@ -17,6 +18,7 @@ use super::shell::Shell;
 use super::{Config, Error, Member, Session, Status, backup, forward, membership, status, watch};
 use crate::leader::{Liveness, Proposal};
 use crate::state::{Recorded, Reply, State};
+use crate::trace;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
@@ -50,8 +52,13 @@ impl Handle {
 
     pub(super) async fn propose_here(&self, proposal: Proposal) -> Result<Answer, Error> {
         self.shell.raft()?;
+        let span = proposal.span.map(|parent| (parent, self.shell.core.now()));
         let answered = self.shell.core.propose(proposal).map_err(|error| self.say_who_leads(error))?;
         let answer = answered.await.map_err(|_| Error::Unknown { reason: "this replica stopped leading" })?;
+        if let (Some((parent, began_at)), Ok((index, _))) = (span, &answer) {
+            let place = Context { span: parent.span.child("commit", *index), ..parent };
+            trace::committed(place, parent.span, *index, (began_at, self.shell.core.now()));
+        }
         answer.map_err(|error| self.say_who_leads(error))
     }
 

@@ -4,15 +4,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use common::telemetry::rpc::Rpc;
+use common::telemetry::{self, Context, Kind};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use proto::scalar::code_name;
 use proto::v1;
 use proto::v1::install_snapshot_request::Message;
 use proto::v1::raft_service_server::{RaftService, RaftServiceServer};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::forward::status_of;
+use super::forward::{FORWARD, status_of};
 use super::shell::Shell;
 use super::{Handle, bootstrap, membership};
 use crate::entry::LogEntry;
@@ -204,12 +207,21 @@ impl RaftService for Service {
     }
 
     async fn forward(&self, request: Request<v1::ForwardRequest>) -> Answer<v1::ForwardResponse> {
+        let context = request.metadata().get("traceparent").and_then(|context| Context::parse(context.to_str().ok()?));
+        let call = context.filter(|_| telemetry::is_on()).map(|caller| (caller, self.shell.core.now()));
         let v1::ForwardRequest { cluster_id, command, traceparent } = request.into_inner();
         check_cluster(&self.shell, &cluster_id)?;
         let entry = LogEntry::from_bytes(&command).map_err(|damage| Status::invalid_argument(damage.to_string()))?;
         let traceparent = (!traceparent.is_empty()).then_some(traceparent);
-        let proposal = super::Proposal { command: entry.command, traceparent };
-        let (index, reply) = self.handle.propose_here(proposal).await.map_err(|error| status_of(&error))?;
+        let place = call.map(|(caller, _)| Context { span: caller.span.child("forwarded", 0), ..caller });
+        let proposal = super::Proposal { span: place, ..super::Proposal::new(entry.command, traceparent) };
+        let answer = self.handle.propose_here(proposal).await.map_err(|error| status_of(&error));
+        if let (Some((caller, started_at)), Some(place)) = (call, place) {
+            let code = answer.as_ref().map_or_else(|status| code_name(status.code()), |_| "OK");
+            let rpc = Rpc { method: FORWARD, code, started_at, ended_at: self.shell.core.now(), server: None };
+            telemetry::record(rpc.span(place, caller.span, Kind::Server));
+        }
+        let (index, reply) = answer?;
         Ok(Response::new(v1::ForwardResponse { reply: encode(&reply), index }))
     }
 }

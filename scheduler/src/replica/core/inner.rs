@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::telemetry::{Context, attribute};
 use common::{Timestamp, telemetry};
 
 use super::{Inner, Mode, TICK_MIN_MS};
@@ -10,6 +11,7 @@ use crate::leader::{Output, Resigned, Update};
 use crate::raft::LogId;
 use crate::replica::Error;
 use crate::state::{Event, State};
+use crate::trace;
 
 impl Inner {
     pub(super) fn state(&self) -> &State {
@@ -24,7 +26,7 @@ impl Inner {
         self.next
     }
 
-    pub(super) fn apply(&mut self, log_id: LogId, entry: LogEntry) -> Vec<Event> {
+    pub(super) fn apply(&mut self, log_id: LogId, entry: LogEntry, now: impl FnOnce() -> Timestamp) -> Vec<Event> {
         match &mut self.mode {
             Mode::Following(state) => {
                 let applied = state.apply(log_id.index, entry.at, entry.command);
@@ -36,17 +38,28 @@ impl Inner {
                 let at = leader.state().at();
                 let output = leader.output();
                 let events = self.deliver(output, log_id.index);
-                self.trace(at, &events);
+                if telemetry::is_on() {
+                    self.trace(log_id.index, (at, now()), &events);
+                }
                 events
             }
         }
     }
 
-    fn trace(&mut self, at: Timestamp, events: &[Event]) {
+    /// Records the spans that an entry ends, and below those of attempts that its report was committed: it was proposed and applied at
+    /// these times.
+    fn trace(&mut self, index: u64, times: (Timestamp, Timestamp), events: &[Event]) {
         let Mode::Leading(leader, _) = &self.mode else { return };
-        if telemetry::is_on() {
-            let spans = events.iter().flat_map(|event| self.spans.observe(leader.state(), at, event));
-            spans.for_each(telemetry::record);
+        for event in events {
+            for span in self.spans.observe(leader.state(), times.0, event) {
+                let (trace, id) = (span.trace, span.id);
+                let is_attempt = matches!(event, Event::TaskFinished { .. } | Event::TaskUpForRetry { .. })
+                    && span.attributes.iter().any(|(key, _)| *key == attribute::WORKER);
+                telemetry::record(span);
+                if is_attempt {
+                    trace::committed(Context { trace, span: id.child("commit", index) }, id, index, times);
+                }
+            }
         }
     }
 

@@ -152,6 +152,10 @@ impl Core {
         let _ = self.proposer.set(proposer);
     }
 
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
     }
@@ -438,7 +442,7 @@ impl machine::Core for Core {
             Some(entry) => {
                 self.keep_piece(inner.state(), &entry.command)?;
                 inner.bytes += data.map_or(0, |data| data.0.len());
-                let events = inner.apply(log_id, entry);
+                let events = inner.apply(log_id, entry, || self.clock.now());
                 self.keep_beside(&events)?;
                 more = inner.settle(log_id);
                 more |= inner.hasten(|| self.clock.now());
