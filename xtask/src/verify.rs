@@ -1,6 +1,11 @@
 //! The checks that guard main. Checking never edits; `fix` does.
 
-use anyhow::Result;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::run::{cargo, run};
@@ -26,6 +31,7 @@ pub fn test(test: &Test) -> Result<()> {
     run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))?;
     if !test.no_conformance {
         foreign_client()?;
+        foreign_collector()?;
         conformance::conformance(&conformance::Conformance::default())?;
     }
     Ok(())
@@ -37,6 +43,18 @@ fn foreign_client() -> Result<()> {
     // The whole workspace: a package by itself has other features of its dependencies, which would all be built again.
     let tests = ["test", "--workspace", "--test", "api", "--quiet", "--", "--ignored"];
     run(cargo().args(tests).env("KONTIKI_CLIENT_PYTHON", python))
+}
+
+/// A collector of spans that others wrote. Its Python package is the wrapping of a program.
+fn foreign_collector() -> Result<()> {
+    let python = python::environment("collector", "conformance/collector/requirements.txt")?;
+    let find = "import os, rotel; print(os.path.join(os.path.dirname(rotel.__file__), 'rotel-agent'))";
+    let found = Command::new(&python).args(["-c", find]).output()?;
+    let program = PathBuf::from(String::from_utf8(found.stdout)?.trim());
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755))
+        .with_context(|| format!("the package rotel has no program {}", program.display()))?;
+    let tests = ["test", "--workspace", "--test", "processes", "--quiet", "--", "--ignored"];
+    run(cargo().args(tests).env("KONTIKI_ROTEL", program))
 }
 
 pub fn fix() -> Result<()> {

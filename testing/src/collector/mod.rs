@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 pub use opentelemetry_proto::tonic::trace::v1::Span;
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
 pub use trace::{Trace, text};
@@ -43,7 +44,7 @@ impl Collector {
         let listener = listener.expect("a free port");
         let address = format!("http://{}", listener.local_addr().expect("a bound address"));
         let spans = Kept::default();
-        let service = TraceServiceServer::new(spans.clone());
+        let service = TraceServiceServer::new(spans.clone()).accept_compressed(CompressionEncoding::Gzip);
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         runtime.spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
         Self { address, spans, _runtime: runtime }
