@@ -7,6 +7,7 @@
 pub mod collector;
 mod duckdb;
 mod fleet;
+mod mount;
 pub mod ports;
 mod postgres;
 mod process;
@@ -15,6 +16,7 @@ pub mod smartpizza;
 
 pub use duckdb::duckdb_library;
 pub use fleet::{Fleet, Shape};
+pub use mount::Mount;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use program::program;

@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 use common::diagnostic::Code;
 use common::session::{LeaderMessage, WorkerDescription, WorkerMessage};
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
-use common::{Epoch, NodeId, RunId, WorkerId};
+use common::{Epoch, NodeId, RunId, Timestamp, WorkerId, telemetry};
 
 use crate::cancellation::Cancellation;
 use crate::execute::refused;
 use crate::queue::Queue;
 use crate::run::Runs;
 use crate::slots::{Event, Job, Slots};
+use crate::trace;
 
 /// Messages that wait for the session thread.
 const INBOX_MAX: usize = 1_024;
@@ -118,6 +119,8 @@ struct Session {
     waiting: Queue,
     running: BTreeMap<Key, (Assignment, Cancellation)>,
     reports: BTreeMap<Key, Unacknowledged>,
+    /// When attempts that wait were heard of, where somebody traces them.
+    heard: BTreeMap<Key, Timestamp>,
     draining: bool,
     /// What ends from now on because it was interrupted was not canceled: others should do it.
     abandoning: bool,
@@ -140,6 +143,7 @@ pub fn start(config: Config) -> std::io::Result<(Handle, Join)> {
         waiting: Queue::default(),
         running: BTreeMap::new(),
         reports: BTreeMap::new(),
+        heard: BTreeMap::new(),
         draining: false,
         abandoning: false,
     };
@@ -303,6 +307,9 @@ impl Session {
             let run = self.config.runs.at_hand(assignment.run);
             let rank = run.as_ref().map_or(0, |run| run.rank(&assignment.node));
             let is_light = assignment.attempt.0 == 1 && run.is_some_and(|run| run.is_light(&assignment.node));
+            if telemetry::is_on() {
+                self.heard.insert(key, trace::now());
+            }
             self.waiting.push(assignment, rank, is_light);
         }
     }
@@ -311,6 +318,7 @@ impl Session {
         if let Some((_, cancellation)) = self.running.get(key) {
             cancellation.cancel();
         } else if let Some(assignment) = self.waiting.remove(key) {
+            self.heard.remove(key);
             let report = refused(&assignment, FailureKind::Canceled, Code::Canceled, "the run was canceled");
             self.keep(Box::new(report));
         }
@@ -327,6 +335,9 @@ impl Session {
             let taken = self.waiting.take(self.config.slots as usize);
             let attempts = taken.into_iter().map(|assignment| {
                 let cancellation = Cancellation::default();
+                if let Some(heard_at) = self.heard.remove(&key(&assignment)) {
+                    trace::waited(&assignment, heard_at);
+                }
                 self.running.insert(key(&assignment), (assignment.clone(), cancellation.clone()));
                 (assignment, cancellation)
             });

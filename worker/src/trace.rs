@@ -42,7 +42,7 @@ struct Open {
     span: Option<Span>,
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
 }
 
@@ -151,6 +151,14 @@ impl Drop for Scope {
             telemetry::record(span);
         }
     }
+}
+
+/// Notes how long an attempt that was heard of waited for a slot.
+pub(crate) fn waited(Assignment { run, node, attempt, .. }: &Assignment, heard_at: Timestamp) {
+    let parent = SpanId::of_attempt(*run, node, *attempt);
+    let mut span = span(*run, parent.child("session", 0), parent, "session");
+    span.started_at = heard_at.min(span.ended_at);
+    telemetry::record(span);
 }
 
 /// Notes the one transaction in which several attempts were published, below each of them.

@@ -72,7 +72,7 @@ fn is_whole(collector: &Collector, tasks: &[Task]) -> Result<(), String> {
             return Err(format!("{} has {} attempts", task.node_id, trace.attempts(&task.node_id).len()));
         };
         let below = trace.names_below(attempt);
-        if !below.contains("queue") || !below.contains("execute") {
+        if !["queue", "session", "execute"].iter().all(|name| below.contains(name)) {
             return Err(format!("an attempt at {} has only {below:?}", task.node_id));
         }
     }

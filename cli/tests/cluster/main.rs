@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;
+mod disk;
 mod failover;
 mod fleet;
 mod hooks;

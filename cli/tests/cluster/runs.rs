@@ -183,6 +183,7 @@ fn a_call_is_followed_through_the_replica_that_was_asked_to_the_commit() {
     for task in ["seed.p.raw", "model.p.first", "model.p.second"] {
         let [attempt] = trace.attempts(task)[..] else { panic!("{task}") };
         assert_eq!(descent(&trace, attempt, &["raft commit"]), [("raft commit".to_owned(), INTERNAL, None)]);
+        assert_eq!(descent(&trace, attempt, &["session"]), [("session".to_owned(), INTERNAL, None)]);
     }
     let commits = trace.spans.values().filter(|span| span.name == "raft commit");
     assert!(commits.clone().all(|span| text(&span.attributes, "kontiki.raft.index").is_some()));

@@ -1,8 +1,8 @@
 //! What users and machines do to a project: each gives one clear diagnostic and the documented exit code, and loses nothing.
 
 use std::fmt::Write;
-use std::path::Path;
-use std::process::Command;
+
+use testing::Mount;
 
 use crate::support::{Postgres, Project, Running};
 
@@ -160,34 +160,11 @@ fn a_database_that_comes_back_is_waited_for() {
     running.finish().expect(0).says("Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1");
 }
 
-/// Mounts a small file system; `None` without the right to.
-struct Mount<'a>(&'a Path);
-
-impl<'a> Mount<'a> {
-    fn new(folder: &'a Path, options: &str) -> Option<Self> {
-        std::fs::create_dir_all(folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder).status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
-    }
-
-    fn remount(&self, options: &str) {
-        let status = Command::new("mount").args(["-o", &format!("remount,{options}")]).arg(self.0).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        // What cannot be unmounted is left to the machine; the test has its result.
-        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
-    }
-}
-
 #[test]
 fn a_full_disk() {
     let project = Project::small();
     let folder = project.path("small_disk");
-    let Some(_mount) = Mount::new(&folder, "size=6m") else {
+    let Some(mount) = Mount::new(&folder, "size=6m") else {
         eprintln!("not permitted to mount: a file in the way of the target folder stands in for a full disk");
         project.file("target", "in the way");
         refused(&project, &["build"], &["error[K3004]", "target"]);
@@ -208,15 +185,9 @@ fn a_full_disk() {
     assert_eq!(project.rows_of("small_disk/db.duckdb", "select count(*) from main.big"), ["10"]);
 
     project.profile("      type: duckdb\n      path: db.duckdb\n");
-    while std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(folder.join("fill"))
-        .and_then(|mut file| std::io::Write::write_all(&mut file, &[0; 4096]))
-        .is_ok()
-    {}
+    mount.fill();
     refused(&project, &["build", "--target-path", "small_disk/target"], &["error[K3004]", "No space left on device"]);
-    std::fs::remove_file(folder.join("fill")).unwrap();
+    mount.empty();
     project.kontiki(&["build", "--vars", "{rows: 10}"]).expect(0);
 }
 
