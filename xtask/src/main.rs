@@ -25,7 +25,7 @@ struct Cli {
 enum Command {
     /// Everything that must pass before a change is merged: format, lints, tests, docs. Edits nothing.
     Verify,
-    /// The test suite on its own: format, lints, unit, property, simulation and conformance tests
+    /// The test suite on its own: format, lints, documentation, unit, property, simulation and conformance tests
     Test(verify::Test),
     /// Apply the formatter and the lints that can mend themselves
     Fix,

@@ -15,7 +15,7 @@ section! {
         "data-dir" data_dir: PathBuf = ".kontiki/server",
         #[doc = "The address to listen on"]
         "listen" listen: String = "127.0.0.1:4728",
-        #[doc = "The address under which others reach this replica; where this is empty that of `listen`, with the host's name for 0.0.0.0 and [::]"]
+        #[doc = "The address under which others reach this replica; where this is empty that of `listen`, with the host's name for `0.0.0.0` and `[::]`"]
         "advertise" advertise: Option<String> = "",
         #[doc = "Addresses at which other replicas may be found; each may stand for several, and for this one"]
         "peers" peers: Vec<String> = "",

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - `apply` is total and deterministic: no clock, no randomness, no hash order, no panic, whatever the command.
-//! - Every change of a task's state goes through [`State::step`], which asks the transition table first.
+//! - Every change of a task's state goes through `State::step`, which asks the transition table first.
 //! - A task runs under at most one epoch, the index of the entry that assigned it; epochs of a task strictly grow.
 //! - After every command, no slot is free while a task could take it.
 

@@ -49,7 +49,7 @@ impl Blobs {
         self.directory.join(name)
     }
 
-    /// Writes a piece of a file. Not durable before [`Blobs::sync`].
+    /// Writes a piece of a file. Not durable before it is synced for a snapshot.
     pub fn write(&self, name: &str, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
         let file = match self.open(name) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
