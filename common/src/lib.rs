@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod node_config;
 pub mod relation;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod table;
 pub mod target;
@@ -26,6 +27,7 @@ pub use digest::ContentDigest;
 pub use id::{Attempt, Epoch, NodeId, RequestId, RunId, WorkerId};
 pub use manifest::Manifest;
 pub use relation::{Relation, RelationType};
+pub use schedule::ScheduleName;
 pub use time::Timestamp;
 
 /// Free-form structured values of a project: `meta`, `vars`, unknown config keys. Keys keep their order.

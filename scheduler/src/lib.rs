@@ -18,6 +18,7 @@ pub mod local;
 pub mod priority;
 pub mod raft;
 pub mod replica;
+pub mod schedules;
 pub mod state;
 pub mod store;
 pub mod trace;

@@ -125,6 +125,7 @@ impl Spans {
             | Event::WorkerLost { .. }
             | Event::RunStopping { .. }
             | Event::BlobsCollected { .. }
+            | Event::TickDecided { .. }
             | Event::TranscriptKept { .. }
             | Event::TaskCancelRequested { .. } => Vec::new(),
         }

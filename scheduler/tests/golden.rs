@@ -113,12 +113,17 @@ fn states_have_golden_bytes() {
     let told = Told { assignment, packed: Packed(vec![1, 2, 3]) };
     machine.apply(Command::KeepTranscripts { transcripts: vec![told] });
     assert_eq!(machine.state.transcripts().count(), 1);
+    machine.apply(Command::PutSchedules { puts: vec![commands::put()] });
+    let version = machine.state.schedules().next().unwrap().1.version;
+    for tick in [10, 20] {
+        machine.apply(Command::DecideTick(Box::new(commands::decide(version, tick))));
+    }
     let bytes = machine.state.to_bytes();
-    check("state.v3.txt", &format!("{}\n", hex(&bytes)));
+    check("state.v4.txt", &format!("{}\n", hex(&bytes)));
     let restored = State::from_bytes(&bytes).unwrap();
     assert_eq!(restored.to_bytes(), bytes);
     assert_eq!(State::from_bytes(&[]).err(), Some(Damage::TooShort));
-    assert_eq!(State::from_bytes(&[&[4], &bytes[1..]].concat()).err(), Some(Damage::Version(4)));
+    assert_eq!(State::from_bytes(&[&[5], &bytes[1..]].concat()).err(), Some(Damage::Version(5)));
     assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(Damage::Shape));
 }
 
@@ -129,12 +134,21 @@ fn a_state_of_the_second_version_is_read_and_goes_on() {
     assert_eq!((state.runs().count(), state.transcripts().count()), (2, 0));
     // The bytes of today are those of then, the version and what came at the end apart.
     let mut today = state.to_bytes();
-    assert_eq!((today[0], today.split_off(golden.len())), (3, vec![0; 3]));
+    assert_eq!((today[0], today.split_off(golden.len())), (4, vec![0; 7]));
     assert_eq!(today[1..], golden[1..]);
     let held = state.assignments(&worker("w")).remove(0);
     let told = Told { assignment: held, packed: Packed(vec![1, 2, 3]) };
     let kept = state.apply(state.applied() + 1, AT, Command::KeepTranscripts { transcripts: vec![told] });
     assert_eq!(kept.reply, Reply::Kept { transcripts: 1 });
+}
+
+#[test]
+fn a_state_of_the_third_version_is_read_and_goes_on() {
+    let golden = bytes(include_str!("golden/state.v3.txt").trim_end());
+    let mut state = State::from_bytes(&golden).unwrap();
+    assert_eq!((state.runs().count(), state.transcripts().count(), state.schedules().count()), (2, 1, 0));
+    let put = state.apply(state.applied() + 1, AT, Command::PutSchedules { puts: vec![commands::put()] });
+    assert_eq!((put.reply, state.schedules().count()), (Reply::Put { changed: 1 }, 1));
 }
 
 #[test]

@@ -3,20 +3,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/commands.rs"]
+mod commands;
 mod support;
 
 use std::time::Duration;
 
 use common::bundle::BundleFile;
 use common::run::{Deployed, PlannedTask, RunPlan};
+use common::schedule::{MissReason, Overlap, Upcoming};
 use common::session::WorkerDescription;
 use common::task::{Assignment, FailureKind, TaskReport};
 use common::transcript::{self, Packed};
-use common::{Attempt, ContentDigest, Epoch, Timestamp};
+use common::{Attempt, ContentDigest, Epoch, RequestId, ScheduleName, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use scheduler::State;
+use scheduler::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
 use scheduler::state::invariants;
+use scheduler::state::schedules::{Order, Series};
 use scheduler::state::{CancelCause, Command, Submission};
 use support::*;
 
@@ -80,6 +85,9 @@ enum Action {
     Tell(Vec<(Told, usize)>),
     Hello { worker: &'static str, slots: u32, zone: Option<&'static str>, running: Vec<Told> },
     Advance(u64),
+    /// The tick that is next of a schedule is decided, so or so.
+    Decide { schedule: usize, run: u64, how: usize },
+    Fill(usize),
 }
 
 fn any_told() -> impl Strategy<Value = Told> {
@@ -108,10 +116,103 @@ fn any_action() -> impl Strategy<Value = Action> {
         2 => any_deployment().prop_map(Action::Command),
         1 => proptest::option::of(0u32..3).prop_map(|places| Action::Command(set_pool(places))),
         3 => (0u64..300).prop_map(Action::Advance),
+        4 => any_schedule().prop_map(Action::Command),
+        8 => (0usize..2, 10u64..30, 0usize..8).prop_map(|(schedule, run, how)| Action::Decide { schedule, run, how }),
+        1 => (0usize..4).prop_map(Action::Fill),
         1 => (run(), cause).prop_map(|(run, cause)| Action::Command(Command::CancelRun { run, cause })),
         3 => run().prop_map(retry),
         1 => vec(run(), 0..3).prop_map(|runs| Action::Command(Command::RemoveRuns { runs })),
     ]
+}
+
+const SCHEDULES: [&str; 2] = ["nightly", "hourly"];
+
+fn any_schedule() -> impl Strategy<Value = Command> {
+    let name = || (0usize..2).prop_map(|index| ScheduleName::new(SCHEDULES[index]).unwrap());
+    let next = || proptest::option::of((0i64..400).prop_map(|ms| upcoming(ms * 1_000)));
+    let pinned = proptest::option::of((0u8..4).prop_map(|number| ContentDigest([number; 32])));
+    let put = (name(), next(), proptest::option::of(any::<bool>()), 0usize..4, pinned, any::<bool>()).prop_map(
+        |(name, next, paused, overlap, pinned, cron)| {
+            let mut put = commands::put();
+            put.declared.name = name;
+            put.declared.overlap = Overlap::ALL[overlap];
+            put.declared.run.bundle = pinned;
+            put.declared.calendar.cron = if cron { "@daily" } else { "@hourly" }.to_owned();
+            Command::PutSchedules { puts: vec![PutSchedule { next, paused, ..put }] }
+        },
+    );
+    let slept = proptest::option::of((0i64..200, 0i64..200).prop_map(|(from, length)| Slept {
+        from: Timestamp(from * 1_000),
+        until: Timestamp((from + length) * 1_000),
+        count: 1,
+    }));
+    let backfill = (name(), 0u64..3, 0u64..60, 1u32..3).prop_map(|(schedule, total, version, parallel)| {
+        let request = RequestId(format!("fill-{version}").into());
+        let (from, until, first) = (Timestamp(0), Timestamp(10_000), Timestamp(0));
+        let order = Order::OldestFirst;
+        Command::StartBackfill(Box::new(BackfillRequest {
+            schedule, version, request, from, until, total, first, order, parallel,
+        }))
+    });
+    prop_oneof![
+        6 => put,
+        1 => name().prop_map(|name| Command::RemoveSchedules { names: vec![name] }),
+        1 => name().prop_map(|name| Command::PauseSchedule { name }),
+        2 => (name(), next(), slept).prop_map(|(name, next, slept)| Command::ResumeSchedule { name, next, slept }),
+        2 => backfill,
+        1 => (0u64..400).prop_map(|before| Command::ForgetTicks { before: Timestamp(before as i64 * 1_000) }),
+    ]
+}
+
+fn upcoming(micros: i64) -> Upcoming {
+    Upcoming { scheduled_at: Timestamp(micros), due_at: Timestamp(micros) }
+}
+
+/// A decision about what is next: of the schedule itself, of a backfill of it, or by hand.
+fn decide(machine: &Machine, schedule: usize, run: u64, how: usize) -> Option<Command> {
+    let name = ScheduleName::new(SCHEDULES[schedule]).unwrap();
+    let scheduled = machine.state.schedule(&name)?;
+    let open = machine.state.backfills_of(&name).find_map(|(id, backfill)| Some((id, backfill.next?)));
+    let (series, scheduled_at) = match (how, open) {
+        (0, _) => (Series::Manual, machine.now),
+        (1 | 2, Some((id, next))) => (Series::Backfill(id), next),
+        _ => (Series::Calendar, scheduled.next.map_or(machine.now, |next| next.scheduled_at)),
+    };
+    let until = Timestamp(scheduled_at.0 + 2_000);
+    let proposal = match how {
+        3 => TickProposal::Missed { until, count: 3, reason: MissReason::TooLate },
+        4 => TickProposal::Failed { reason: "no such variable".to_owned() },
+        _ => {
+            let Command::SubmitRun(submission) = submit_from(plan(run, &[("a", &[])]), how % 2 == 0) else { return None };
+            TickProposal::Run(submission)
+        }
+    };
+    let next = (how != 5).then(|| upcoming(scheduled_at.0 + 5_000));
+    let (version, decided_at) = (scheduled.version, machine.now.max(scheduled_at));
+    let decision = TickDecision { schedule: name, version, series, scheduled_at, next, decided_at, proposal };
+    Some(Command::DecideTick(Box::new(decision)))
+}
+
+/// Steers, or starts, a backfill.
+fn fill(machine: &Machine, how: usize) -> Option<Command> {
+    let (name, scheduled) = machine.state.schedules().next()?;
+    let open = machine.state.open_backfills().next();
+    Some(match (how, open) {
+        (0, Some(id)) => Command::SteerBackfill { id, steer: Steer::Pause },
+        (1, Some(id)) => Command::SteerBackfill { id, steer: Steer::Resume },
+        (2, Some(id)) => Command::SteerBackfill { id, steer: Steer::Cancel },
+        _ => Command::StartBackfill(Box::new(BackfillRequest {
+            schedule: name.clone(),
+            version: scheduled.version,
+            request: RequestId(format!("{}", machine.state.applied()).into()),
+            from: Timestamp(0),
+            until: Timestamp(10_000),
+            total: 3,
+            first: Timestamp(0),
+            order: Order::OldestFirst,
+            parallel: 2,
+        })),
+    })
 }
 
 fn set_pool(places: Option<u32>) -> Command {
@@ -173,6 +274,8 @@ fn play(machine: &mut Machine, action: Action) -> Option<Command> {
             return None;
         }
         Action::Command(command) => command,
+        Action::Decide { schedule, run, how } => decide(machine, schedule, run, how)?,
+        Action::Fill(how) => fill(machine, how)?,
         Action::Report(reports) => {
             let reports = reports.into_iter().map(|(told, how)| ended(&resolve(&machine.state, told), how));
             Command::ReportTasks { reports: reports.collect() }

@@ -30,11 +30,19 @@ pub fn test(test: &Test) -> Result<()> {
     run(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))?;
     if !test.no_conformance {
+        foreign_calendar()?;
         foreign_client()?;
         foreign_collector()?;
         conformance::conformance(&conformance::Conformance::default())?;
     }
     Ok(())
+}
+
+/// Cron expressions as another implementation understands them.
+fn foreign_calendar() -> Result<()> {
+    let python = python::environment("cron", "conformance/cron/requirements.txt")?;
+    let tests = ["test", "--workspace", "--test", "calendar", "--quiet", "--", "--ignored"];
+    run(cargo().args(tests).env("KONTIKI_CRON_PYTHON", python))
 }
 
 /// A client in another language, made from the proto files alone.

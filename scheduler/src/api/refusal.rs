@@ -70,6 +70,15 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::NameTooLong { .. } => (Code::InvalidArgument, "NAME_TOO_LONG"),
         Rejection::TooManyLabels { .. } => (Code::InvalidArgument, "TOO_MANY_LABELS"),
         Rejection::TooManyPools { .. } => (Code::ResourceExhausted, "TOO_MANY_POOLS"),
+        Rejection::UnknownSchedule(_) => (Code::NotFound, "UNKNOWN_SCHEDULE"),
+        Rejection::TooManySchedules { .. } => (Code::ResourceExhausted, "TOO_MANY_SCHEDULES"),
+        Rejection::ScheduleChanged(_) => (Code::Aborted, "SCHEDULE_CHANGED"),
+        Rejection::TickDecided { .. } => (Code::Aborted, "TICK_DECIDED"),
+        Rejection::TickTooEarly { .. } => (Code::FailedPrecondition, "TICK_TOO_EARLY"),
+        Rejection::UnknownBackfill(_) => (Code::NotFound, "UNKNOWN_BACKFILL"),
+        Rejection::BackfillEnded(_) => (Code::FailedPrecondition, "BACKFILL_ENDED"),
+        Rejection::BackfillOutOfRange { .. } => (Code::InvalidArgument, "BACKFILL_OUT_OF_RANGE"),
+        Rejection::TooManyBackfills { .. } => (Code::ResourceExhausted, "TOO_MANY_BACKFILLS"),
     };
     Status::with_error_details(
         code,

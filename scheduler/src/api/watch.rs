@@ -135,6 +135,7 @@ fn wire(tasks: u32, at: Timestamp, event: Event) -> Option<Wire> {
         | Event::TaskCancelRequested { .. }
         | Event::RunRemoved { .. }
         | Event::BlobsCollected { .. }
+        | Event::TickDecided { .. }
         | Event::TranscriptKept { .. } => return None,
     })
 }

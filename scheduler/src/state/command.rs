@@ -5,11 +5,14 @@
 
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunOptions, RunPlan};
+use common::schedule::{MissReason, Schedule, Upcoming};
 use common::session::WorkerDescription;
 use common::task::{Assignment, TaskReport};
 use common::transcript::Told;
-use common::{ContentDigest, NodeId, RunId, Timestamp, WorkerId};
+use common::{ContentDigest, NodeId, RequestId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
+
+use super::schedules::{BackfillId, Order, Series};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
@@ -79,6 +82,33 @@ pub enum Command {
     KeepTranscripts {
         transcripts: Vec<Told>,
     },
+    /// Declares schedules, all or none.
+    PutSchedules {
+        puts: Vec<PutSchedule>,
+    },
+    RemoveSchedules {
+        names: Vec<ScheduleName>,
+    },
+    PauseSchedule {
+        name: ScheduleName,
+    },
+    /// What the pause kept from being due is recorded as missed.
+    ResumeSchedule {
+        name: ScheduleName,
+        next: Option<Upcoming>,
+        slept: Option<Slept>,
+    },
+    /// Decides a tick, and begins its run where it has one.
+    DecideTick(Box<TickDecision>),
+    StartBackfill(Box<BackfillRequest>),
+    SteerBackfill {
+        id: BackfillId,
+        steer: Steer,
+    },
+    /// Forgets what was decided about ticks before then.
+    ForgetTicks {
+        before: Timestamp,
+    },
 }
 
 impl Command {
@@ -99,6 +129,14 @@ impl Command {
             Self::DeployProject { .. } => "deploy_project",
             Self::CollectBlobs { .. } => "collect_blobs",
             Self::KeepTranscripts { .. } => "keep_transcripts",
+            Self::PutSchedules { .. } => "put_schedules",
+            Self::RemoveSchedules { .. } => "remove_schedules",
+            Self::PauseSchedule { .. } => "pause_schedule",
+            Self::ResumeSchedule { .. } => "resume_schedule",
+            Self::DecideTick(_) => "decide_tick",
+            Self::StartBackfill(_) => "start_backfill",
+            Self::SteerBackfill { .. } => "steer_backfill",
+            Self::ForgetTicks { .. } => "forget_ticks",
         }
     }
 }
@@ -124,6 +162,78 @@ impl Submission {
         let manifest_digest = manifest_digest.into();
         Self { plan, options, manifest_digest, deployed: None, selected_besides: Vec::new(), traceparent: None }
     }
+}
+
+/// One schedule that is declared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PutSchedule {
+    pub declared: Schedule,
+    /// The first tick by its calendar that is yet to come. A schedule whose calendar stays the same keeps the one it has.
+    pub next: Option<Upcoming>,
+    /// None leaves it as it is.
+    pub paused: Option<bool>,
+}
+
+/// Ticks that were not due because their schedule was paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slept {
+    /// The first and the last of them.
+    pub from: Timestamp,
+    pub until: Timestamp,
+    pub count: u64,
+}
+
+/// What is to be decided about a tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TickDecision {
+    pub schedule: ScheduleName,
+    /// Of the schedule that this was planned for.
+    pub version: u64,
+    pub series: Series,
+    pub scheduled_at: Timestamp,
+    /// The tick of the series that follows.
+    pub next: Option<Upcoming>,
+    /// By the wall clock of the leader.
+    pub decided_at: Timestamp,
+    pub proposal: TickProposal,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TickProposal {
+    /// A run, if those of earlier ticks allow it.
+    Run(Box<Submission>),
+    /// None, nor for the ticks up to `until`.
+    Missed { until: Timestamp, count: u64, reason: MissReason },
+    /// None, since there could be none.
+    Failed { reason: String },
+}
+
+/// Runs that somebody wants for past ticks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackfillRequest {
+    pub schedule: ScheduleName,
+    /// Of the schedule that the ticks were counted for.
+    pub version: u64,
+    pub request: RequestId,
+    /// The first and the last tick.
+    pub from: Timestamp,
+    pub until: Timestamp,
+    pub total: u64,
+    /// The one that is run first.
+    pub first: Timestamp,
+    pub order: Order,
+    /// Most runs at once.
+    pub parallel: u32,
+}
+
+/// What a backfill is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Steer {
+    /// Begin nothing new.
+    Pause,
+    Resume,
+    /// Begin nothing new, ever, and stop what runs.
+    Cancel,
 }
 
 /// Why a run was told to stop.

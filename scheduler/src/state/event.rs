@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use common::task::{Assignment, FailureKind, TaskState};
-use common::{Attempt, ContentDigest, Epoch, NodeId, RunId, Timestamp, WorkerId};
+use common::{Attempt, ContentDigest, Epoch, NodeId, RunId, ScheduleName, Timestamp, WorkerId};
 
 use super::run::{Counts, RunOutcome, StopCause};
+use super::schedules::Tick;
 use super::task::Ending;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +83,11 @@ pub enum Event {
         offset: u64,
         piece: Vec<u8>,
     },
+    /// Of a tick that waited, a second time when its run begins.
+    TickDecided {
+        schedule: ScheduleName,
+        tick: Arc<Tick>,
+    },
 }
 
 impl Event {
@@ -92,7 +98,8 @@ impl Event {
             | Self::WorkerDraining { .. }
             | Self::WorkerLost { .. }
             | Self::BlobsCollected { .. }
-            | Self::TranscriptKept { .. } => None,
+            | Self::TranscriptKept { .. }
+            | Self::TickDecided { .. } => None,
             Self::TaskAssigned { assignment, .. } => Some(assignment.run),
             Self::RunSubmitted { run }
             | Self::RunRetried { run, .. }

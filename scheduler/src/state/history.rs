@@ -112,6 +112,7 @@ impl Run {
             | Event::TaskCancelRequested { .. }
             | Event::RunRemoved { .. }
             | Event::BlobsCollected { .. }
+            | Event::TickDecided { .. }
             | Event::TranscriptKept { .. } => return,
         };
         self.journal.push(at, record);

@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::{RunId, Timestamp, WorkerId};
+use common::{RunId, ScheduleName, Timestamp, WorkerId};
+
+use super::schedules::BackfillId;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Index {
@@ -22,6 +24,10 @@ pub(super) struct Index {
     pub held: BTreeMap<Arc<str>, BTreeSet<(RunId, u32)>>,
     /// Tasks running in each pool, over all runs; pools without any are left out.
     pools: BTreeMap<Arc<str>, u32>,
+    /// When the next tick of each schedule is due.
+    pub ticks: BTreeSet<(Timestamp, ScheduleName)>,
+    /// Backfills that have not ended.
+    pub backfills: BTreeSet<BackfillId>,
     /// Of the transcripts of all runs.
     pub transcript_bytes: u64,
     /// Workers that can take more, those with the most free slots in front.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::task::TaskState;
-use common::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
+use common::{Attempt, Epoch, NodeId, RunId, ScheduleName, Timestamp, WorkerId};
 
 use super::hooks::is_hook;
+use super::schedules::Series;
 use super::transcripts::Place;
 use super::{Entry, Event, Recorded, Run, RunState, State, StopCause};
 
@@ -21,7 +22,7 @@ type Check = fn(&State) -> Result<(), Violation>;
 
 /// Every invariant of a single state.
 pub fn check(state: &State) -> Result<(), Violation> {
-    const CHECKS: [Check; 11] = [
+    const CHECKS: [Check; 13] = [
         steps_are_legal,
         upstreams_come_first,
         epochs_are_known,
@@ -32,6 +33,8 @@ pub fn check(state: &State) -> Result<(), Violation> {
         transcripts_follow,
         runs_finish_with_their_tasks,
         requests_name_runs,
+        ticks_are_decided_in_order,
+        schedules_wait_for_runs,
         indexes_follow,
     ];
     CHECKS.iter().try_for_each(|check| check(state))?;
@@ -184,6 +187,38 @@ fn requests_name_runs(state: &State) -> Result<(), Violation> {
     ensure(holds, "one request, one run", || format!("{:?}", state.requests))
 }
 
+/// Of a schedule's calendar each tick is decided once, and the one that is next comes behind them.
+fn ticks_are_decided_in_order(state: &State) -> Result<(), Violation> {
+    for (name, scheduled) in &state.schedules {
+        let mut last = None;
+        for tick in scheduled.ticks().filter(|tick| tick.series == Series::Calendar) {
+            let holds = last.is_none_or(|last| last < tick.scheduled_at) && tick.scheduled_at <= tick.until;
+            ensure(holds, "a tick is decided once", || format!("{tick:?} of {name} after {last:?}"))?;
+            last = Some(tick.until);
+        }
+        let holds = last <= scheduled.decided_until && scheduled.may_be_next(scheduled.next);
+        ensure(holds, "what is decided is never next again", || format!("{name}: {scheduled:?}"))?;
+        ensure(!scheduled.is_paused() || scheduled.next.is_none(), "a paused schedule waits", || name.to_string())?;
+    }
+    Ok(())
+}
+
+/// What is buffered waits for something, and what names a schedule's run is right.
+fn schedules_wait_for_runs(state: &State) -> Result<(), Violation> {
+    for (name, scheduled) in &state.schedules {
+        let holds = scheduled.buffered.is_none() || !scheduled.active.is_empty();
+        ensure(holds, "a buffered run waits for another", || name.to_string())?;
+    }
+    for run in state.origins.keys() {
+        ensure(state.runs.contains_key(run), "origins are of runs", || run.to_string())?;
+    }
+    for (id, backfill) in &state.backfills {
+        let holds = !backfill.has_ended() || backfill.next.is_none();
+        ensure(holds, "a backfill that has ended begins nothing", || format!("{id}: {backfill:?}"))?;
+    }
+    Ok(())
+}
+
 /// Everything derived equals what a rebuild derives, except that ready tasks may be set aside while their relation is busy.
 fn indexes_follow(state: &State) -> Result<(), Violation> {
     let mut fresh = state.clone();
@@ -204,6 +239,9 @@ fn indexes_follow(state: &State) -> Result<(), Violation> {
     }
     ensure(fresh.index == state.index, "indexes follow from the state", || {
         format!("kept {:?}, derived {:?}", state.index, fresh.index)
+    })?;
+    ensure(fresh.schedules == state.schedules && fresh.backfills == state.backfills, "what schedules run follows", || {
+        format!("kept {:?}, derived {:?}", state.schedules, fresh.schedules)
     })?;
     ensure(fresh.projects == state.projects, "what is known of projects follows", || {
         format!("kept {:?}, derived {:?}", state.projects, fresh.projects)
@@ -228,6 +266,7 @@ pub struct Watch {
     tasks: BTreeMap<(RunId, NodeId), (Epoch, bool)>,
     workers: BTreeMap<WorkerId, usize>,
     pools: BTreeMap<String, u32>,
+    schedules: BTreeMap<ScheduleName, (Timestamp, Option<Timestamp>)>,
 }
 
 impl Watch {
@@ -252,7 +291,18 @@ impl Watch {
             let holds = worker.running.len() <= (worker.slots as usize).max(before);
             ensure(holds, "workers get no more than they have slots for", || format!("{id}: {worker:?}"))?;
         }
+        self.observe_schedules(state)?;
         self.observe_pools(state)
+    }
+
+    /// What was decided stays decided.
+    fn observe_schedules(&mut self, state: &State) -> Result<(), Violation> {
+        for (name, scheduled) in &state.schedules {
+            let now = (scheduled.created_at, scheduled.decided_until);
+            let before = self.schedules.insert(name.clone(), now).filter(|before| before.0 == now.0);
+            ensure(before.is_none_or(|before| before.1 <= now.1), "ticks are decided in order", || name.to_string())?;
+        }
+        Ok(())
     }
 
     /// A pool is not filled beyond its limit; it may be fuller where an operator lowered that.

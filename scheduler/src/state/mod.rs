@@ -24,6 +24,7 @@ mod ready;
 pub mod reply;
 mod retry;
 pub mod run;
+pub mod schedules;
 pub mod snapshot;
 pub mod task;
 pub mod transcripts;
@@ -35,7 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::task::{Assignment, TaskState};
-use common::{ContentDigest, Epoch, RequestId, RunId, Timestamp, WorkerId};
+use common::{ContentDigest, Epoch, RequestId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
 pub use command::{CancelCause, Command, Submission};
@@ -43,6 +44,7 @@ pub use event::Event;
 pub use history::{Recorded, Tried};
 pub use reply::{Rejection, Reply, Verdict};
 pub use run::{Counts, Run, RunOutcome, RunState, StopCause};
+pub use schedules::{Backfill, BackfillId, Origin, Scheduled, Tick};
 pub use task::{Ending, Failure, Task};
 pub use transition::{Illegal, Step, transition};
 pub use worker::Worker;
@@ -85,6 +87,12 @@ pub struct State {
     losses: BTreeMap<(RunId, u32), u32>,
     /// Which worker writes each DuckDB file, by its database.
     writers: BTreeMap<Arc<str>, WorkerId>,
+    schedules: BTreeMap<ScheduleName, Scheduled>,
+    /// Of runs that schedules began.
+    origins: BTreeMap<RunId, Origin>,
+    backfills: BTreeMap<BackfillId, Backfill>,
+    /// What was decided about ticks before then is forgotten.
+    forgotten_before: Timestamp,
     #[serde(skip)]
     index: Index,
     #[cfg(feature = "planted-bugs")]
@@ -224,9 +232,10 @@ impl State {
             run.derive();
         }
         let bundles = self.runs.values().filter_map(|run| run.deployed.as_ref()).map(|deployed| deployed.bundle);
-        let bundles: Vec<ContentDigest> = bundles.collect();
+        let bundles: Vec<ContentDigest> = bundles.chain(self.scheduled_bundles()).collect();
         self.projects.derive(bundles.into_iter());
         self.index_all();
+        self.index_schedules();
     }
 
     fn index_all(&mut self) {

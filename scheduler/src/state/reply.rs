@@ -1,8 +1,11 @@
 //! What `apply` answers to the proposer of a command.
 
+use common::schedule::Decision;
 use common::task::Assignment;
-use common::{ContentDigest, NodeId, RunId, WorkerId};
+use common::{ContentDigest, NodeId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
+
+use super::schedules::BackfillId;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -41,6 +44,19 @@ pub enum Reply {
     /// How many there was room for, of attempts that live.
     Kept {
         transcripts: u32,
+    },
+    /// How many of the schedules are new or otherwise than before.
+    Put {
+        changed: u32,
+    },
+    Decided(Decision),
+    /// `new` is false where the request was known.
+    BackfillStarted {
+        id: BackfillId,
+        new: bool,
+    },
+    Forgotten {
+        ticks: u64,
     },
 }
 
@@ -105,4 +121,22 @@ pub enum Rejection {
     TooManyLabels { max: u32 },
     #[error("operators may limit {max} pools at most")]
     TooManyPools { max: u32 },
+    #[error("schedule '{0}' does not exist")]
+    UnknownSchedule(ScheduleName),
+    #[error("a cluster may have {max} schedules, and {at_once} of them, no two of one name, may be put at once")]
+    TooManySchedules { max: u32, at_once: u32 },
+    #[error("schedule '{0}' was changed in the meantime")]
+    ScheduleChanged(ScheduleName),
+    #[error("the tick of {} is not the one that schedule '{schedule}' decides next", .scheduled_at.to_iso())]
+    TickDecided { schedule: ScheduleName, scheduled_at: Timestamp },
+    #[error("the tick of {} of schedule '{schedule}' is not due yet", .scheduled_at.to_iso())]
+    TickTooEarly { schedule: ScheduleName, scheduled_at: Timestamp },
+    #[error("backfill {0} does not exist")]
+    UnknownBackfill(BackfillId),
+    #[error("backfill {0} has ended")]
+    BackfillEnded(BackfillId),
+    #[error("a backfill has between 1 and {ticks_max} ticks, and between 1 and {parallel_max} runs at once")]
+    BackfillOutOfRange { ticks_max: u64, parallel_max: u32 },
+    #[error("{max} backfills are under way, which is all there may be")]
+    TooManyBackfills { max: u32 },
 }

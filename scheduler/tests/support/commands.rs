@@ -1,4 +1,5 @@
-//! One of every command.
+//! One of every command, and schedules.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,8 +10,11 @@ use common::session::WorkerDescription;
 use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
 use common::transcript::{Packed, Told};
-use common::{ContentDigest, NodeId, Timestamp};
-use scheduler::state::{CancelCause, Command, Submission};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, RunTemplate, Schedule, Upcoming};
+use common::{ContentDigest, NodeId, RequestId, ScheduleName, Timestamp};
+use scheduler::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
+use scheduler::state::schedules::{Order, Series};
+use scheduler::state::{BackfillId, CancelCause, Command, Submission};
 
 use crate::support::{assignment, canceled, failure, options, plan, run_id, success, target, worker};
 
@@ -45,8 +49,80 @@ pub fn all() -> BTreeMap<&'static str, Command> {
         },
         Command::CollectBlobs { before: Timestamp(5) },
         Command::KeepTranscripts { transcripts: vec![Told { assignment: held, packed: Packed(vec![1, 2, 3]) }] },
+        Command::PutSchedules { puts: vec![put()] },
+        Command::RemoveSchedules { names: vec![ScheduleName::new("hourly").unwrap()] },
+        Command::PauseSchedule { name: ScheduleName::new("nightly").unwrap() },
+        Command::ResumeSchedule {
+            name: ScheduleName::new("nightly").unwrap(),
+            next: Some(Upcoming { scheduled_at: Timestamp(20), due_at: Timestamp(21) }),
+            slept: Some(Slept { from: Timestamp(10), until: Timestamp(15), count: 6 }),
+        },
+        Command::DecideTick(Box::new(decide(7, 10))),
+        Command::StartBackfill(Box::new(BackfillRequest {
+            schedule: ScheduleName::new("nightly").unwrap(),
+            version: 7,
+            request: RequestId("fill".into()),
+            from: Timestamp(1),
+            until: Timestamp(9),
+            total: 3,
+            first: Timestamp(9),
+            order: Order::NewestFirst,
+            parallel: 2,
+        })),
+        Command::SteerBackfill { id: BackfillId(9), steer: Steer::Pause },
+        Command::ForgetTicks { before: Timestamp(6) },
     ];
     commands.into_iter().map(|command| (listed(&command), command)).collect()
+}
+
+/// A schedule with everything that it may say, first due at 10.
+pub fn put() -> PutSchedule {
+    let declared = Schedule {
+        name: ScheduleName::new("nightly").unwrap(),
+        calendar: Calendar {
+            cron: "0 3 * * *".to_owned(),
+            time_zone: "Europe/London".to_owned(),
+            start_at: Some(Timestamp(5)),
+            end_at: Some(Timestamp(1_000)),
+            jitter: Duration::from_micros(1),
+        },
+        run: RunTemplate {
+            project: "shop".to_owned(),
+            bundle: None,
+            target: target(),
+            options: options(),
+            select: vec!["tag:nightly".to_owned()],
+            exclude: vec!["slow".to_owned()],
+            selector: None,
+            resource_types: Vec::new(),
+            exclude_resource_types: vec!["test".to_owned()],
+            indirect_selection: "cautious".to_owned(),
+            priority: 2,
+            timeout: Some(Duration::from_secs(60)),
+            task_timeout: None,
+            retry: plan(1, &[]).retry,
+            worker_labels: BTreeMap::from([("zone".to_owned(), "a".to_owned())]),
+        },
+        overlap: Overlap::BufferOne,
+        catch_up: CatchUp { window: Duration::from_secs(9), policy: CatchUpPolicy::All, ticks_max: 4 },
+        deadline: Some(Duration::from_secs(30)),
+    };
+    let next = Some(Upcoming { scheduled_at: Timestamp(10), due_at: Timestamp(11) });
+    PutSchedule { declared, next, paused: Some(false) }
+}
+
+/// The decision that the tick of `scheduled_at` has a run.
+pub fn decide(version: u64, scheduled_at: i64) -> TickDecision {
+    let following = Timestamp(scheduled_at + 10);
+    TickDecision {
+        schedule: ScheduleName::new("nightly").unwrap(),
+        version,
+        series: Series::Calendar,
+        scheduled_at: Timestamp(scheduled_at),
+        next: Some(Upcoming { scheduled_at: following, due_at: Timestamp(following.0 + 1) }),
+        decided_at: Timestamp(scheduled_at + 2),
+        proposal: TickProposal::Run(Box::new(Submission::new(plan(100 + scheduled_at as u64, &[("a", &[])]), options(), "m1"))),
+    }
 }
 
 /// Everything that a submission may carry.
@@ -86,6 +162,14 @@ fn listed(command: &Command) -> &'static str {
         | Command::PutBlob { .. }
         | Command::DeployProject { .. }
         | Command::CollectBlobs { .. }
-        | Command::KeepTranscripts { .. } => command.name(),
+        | Command::KeepTranscripts { .. }
+        | Command::PutSchedules { .. }
+        | Command::RemoveSchedules { .. }
+        | Command::PauseSchedule { .. }
+        | Command::ResumeSchedule { .. }
+        | Command::DecideTick(_)
+        | Command::StartBackfill(_)
+        | Command::SteerBackfill { .. }
+        | Command::ForgetTicks { .. } => command.name(),
     }
 }

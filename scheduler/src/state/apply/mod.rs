@@ -2,18 +2,25 @@
 
 mod cancel_run;
 mod collect_blobs;
+mod decide_tick;
 mod deploy_project;
 mod drain_worker;
 mod enforce_timeouts;
+mod forget_ticks;
 mod keep_transcripts;
 mod lose_worker;
+mod pause_schedule;
 mod promote_retries;
 mod put_blob;
+mod put_schedules;
 mod register_worker;
 mod remove_runs;
+mod remove_schedules;
 mod report_tasks;
 mod retry_run;
 mod set_pool;
+mod start_backfill;
+mod steer_backfill;
 mod submit_run;
 
 use std::sync::Arc;
@@ -52,6 +59,14 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
         }
         Command::CollectBlobs { before } => collect_blobs::apply(state, entry, before),
         Command::KeepTranscripts { transcripts } => keep_transcripts::apply(state, entry, transcripts),
+        Command::PutSchedules { puts } => put_schedules::apply(state, entry, puts),
+        Command::RemoveSchedules { names } => remove_schedules::apply(state, entry, &names),
+        Command::PauseSchedule { name } => pause_schedule::pause(state, entry, &name),
+        Command::ResumeSchedule { name, next, slept } => pause_schedule::resume(state, entry, &name, next, slept),
+        Command::DecideTick(tick) => decide_tick::apply(state, entry, *tick),
+        Command::StartBackfill(request) => start_backfill::apply(state, entry, *request),
+        Command::SteerBackfill { id, steer } => steer_backfill::apply(state, entry, id, steer),
+        Command::ForgetTicks { before } => forget_ticks::apply(state, before),
     }
 }
 
@@ -205,5 +220,6 @@ impl State {
         run.state = RunState::Finished { outcome, at: entry.at };
         self.index.finished.insert((entry.at, id));
         entry.events.push(Event::RunFinished { run: id, outcome, counts });
+        self.finish_origin(entry, id);
     }
 }

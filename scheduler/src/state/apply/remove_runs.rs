@@ -25,6 +25,7 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, runs: &[RunId]) -> Res
             }
             let transcripts = state.transcripts.remove(id).unwrap_or_default();
             state.index.transcript_bytes -= transcripts.length();
+            state.origins.remove(id);
             entry.events.push(Event::RunRemoved { run: *id });
             removed += 1;
         }

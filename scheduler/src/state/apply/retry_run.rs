@@ -32,6 +32,7 @@ pub(super) fn apply(
         state.index.run_deadlines.insert((deadline, id));
     }
     state.index.finished.remove(&(at, id));
+    state.resume_origin(id);
     let tasks = again.len() as u32;
     entry.events.push(Event::RunRetried { run: id, tasks });
     for (index, step) in again {

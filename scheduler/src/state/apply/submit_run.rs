@@ -11,9 +11,20 @@ use crate::state::edges::Edges;
 use crate::state::journal::Journal;
 use crate::state::planted::Bug;
 use crate::state::run::Derived;
+use crate::state::schedules::Origin;
 use crate::state::{Entry, Event, PLAN_TASKS_MAX, Rejection, Reply, Run, RunState, State, Step, Submission, Task};
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, submission: Submission) -> Result<Reply, Rejection> {
+    begin(state, entry, submission, None)
+}
+
+/// As [`apply`], for a tick of a schedule where there is one.
+pub(super) fn begin(
+    state: &mut State,
+    entry: &mut Entry,
+    submission: Submission,
+    origin: Option<&Origin>,
+) -> Result<Reply, Rejection> {
     let id = submission.plan.run;
     if let Some(&run) = state.requests.get(&submission.plan.request)
         && !state.has(Bug::DeduplicationOff)
@@ -35,6 +46,9 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, submission: Submission
         state.index.run_deadlines.insert((deadline, id));
     }
     state.runs.insert(id, run);
+    if let Some(origin) = origin {
+        state.originate(id, origin.clone());
+    }
     entry.events.push(Event::RunSubmitted { run: id });
     for task in roots {
         state.step(id, task, Step::UpstreamsSucceeded);

@@ -8,12 +8,13 @@
 
 mod v1;
 mod v2;
+mod v3;
 
 use super::State;
 use crate::entry::{Damage, append, decode, version_of};
 
 /// The version that is written.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 impl State {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -34,6 +35,7 @@ impl State {
         let mut state = match version {
             1 => v1::read(payload)?,
             2 => v2::read(payload)?,
+            3 => v3::read(payload)?,
             VERSION => decode(payload)?,
             newer => return Err(Damage::Version(newer)),
         };
