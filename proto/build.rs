@@ -2,8 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 6] =
-    ["common", "project_service", "run_service", "worker_service", "cluster_service", "raft_service"];
+const FILES: [&str; 7] = [
+    "common",
+    "project_service",
+    "run_service",
+    "schedule_service",
+    "worker_service",
+    "cluster_service",
+    "raft_service",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("proto");

@@ -70,6 +70,12 @@ pub enum Command {
     /// Runs of a cluster
     #[command(subcommand)]
     Runs(cluster::Runs),
+    /// Schedules of a cluster
+    #[command(subcommand)]
+    Schedule(cluster::Schedule),
+    /// Runs for ticks of the past
+    #[command(subcommand)]
+    Backfill(cluster::Backfills),
     /// Tasks of a run on a cluster
     #[command(subcommand)]
     Task(cluster::Task),

@@ -100,6 +100,8 @@ fn verb(command: &Command) -> &'static str {
         Command::Context(_) => "context",
         Command::Project(_) => "project",
         Command::Runs(_) => "runs",
+        Command::Schedule(_) => "schedule",
+        Command::Backfill(_) => "backfill",
         Command::Task(_) => "task",
         Command::Cluster(_) => "cluster",
     }
@@ -116,6 +118,8 @@ fn is_of_dbt(command: &Command) -> bool {
             | Command::Context(_)
             | Command::Project(_)
             | Command::Runs(_)
+            | Command::Schedule(_)
+            | Command::Backfill(_)
             | Command::Task(_)
             | Command::Cluster(_)
     )
@@ -148,6 +152,8 @@ fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
         Command::Context(verb) => cluster::context(call, verb),
         Command::Project(verb) => cluster::projects(call, verb),
         Command::Runs(verb) => cluster::runs(call, verb),
+        Command::Schedule(verb) => cluster::schedules(call, verb),
+        Command::Backfill(verb) => cluster::backfills(call, verb),
         Command::Task(verb) => cluster::tasks(call, verb),
         Command::Cluster(verb) => cluster::cluster(call, verb),
     }

@@ -70,12 +70,12 @@ impl Call {
     /// Reads `dbt_project.yml` and the profile.
     pub fn open(&self) -> Result<Opened, Refused> {
         let mut diagnostics = Vec::new();
-        let opened = self.open_into(&mut diagnostics);
+        let opened = self.open_target(self.global.target.as_deref(), &mut diagnostics);
         self.report(&diagnostics)?;
         opened.ok_or(Refused)
     }
 
-    fn open_into(&self, diagnostics: &mut Vec<Diagnostic>) -> Option<Opened> {
+    fn open_target(&self, target: Option<&str>, diagnostics: &mut Vec<Diagnostic>) -> Option<Opened> {
         let root = self.project_dir();
         let profiles_dir = self.profiles_dir(&root);
         let raw = RawProject::load(&root, "", diagnostics)?;
@@ -85,7 +85,7 @@ impl Call {
         let choice = Choice {
             profiles_dir: profiles_dir.clone(),
             profile: self.global.profile.clone().or_else(|| rendered_text(&render, raw.profile()?)),
-            target: self.global.target.clone(),
+            target: target.map(str::to_owned),
             threads: self.global.threads,
         };
         let profile = dbt::profile::load(&choice, &render, diagnostics);
@@ -95,6 +95,13 @@ impl Call {
         let project = raw.render(&render, self.global.version_check(), diagnostics);
         let (Some(project), Some(Profile { target, connection, .. })) = (project, profile) else { return None };
         Some(Opened { root, profiles_dir, project: Arc::new(project), target, connection })
+    }
+
+    /// Another output of the project's profile, or what is wrong with it.
+    pub fn other_target(&self, name: &str) -> Result<Target, Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
+        let opened = self.open_target(Some(name), &mut diagnostics);
+        opened.map(|opened| opened.target).ok_or(diagnostics)
     }
 
     /// The project and the packages it depends on, root first.

@@ -9,6 +9,7 @@ pub mod invalid;
 pub mod project;
 pub mod run;
 pub mod scalar;
+pub mod schedule;
 pub mod session;
 pub mod task;
 pub mod transcript;

@@ -11,7 +11,7 @@ use common::{ContentDigest, Diagnostic, NodeId, RequestId};
 
 use crate::description::{to_target, to_verb};
 use crate::invalid::Invalid;
-use crate::scalar::{timestamp, to_duration, to_json};
+use crate::scalar::{duration, timestamp, to_duration, to_json};
 use crate::task::{failure_kind, to_failure_kind};
 use crate::{project, v1};
 
@@ -126,7 +126,7 @@ fn check_texts<'t>(field: &'static str, texts: impl IntoIterator<Item = &'t Stri
 }
 
 /// A limit of no time would end everything before it began.
-fn to_limit(field: &'static str, limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Invalid> {
+pub(crate) fn to_limit(field: &'static str, limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Invalid> {
     let Some(limit) = limit.map(|limit| to_duration(field, limit)).transpose()? else { return Ok(None) };
     if limit.is_zero() { Err(Invalid::new(field, "is no time at all")) } else { Ok(Some(limit)) }
 }
@@ -147,6 +147,17 @@ fn to_retry(policy: v1::RetryPolicy) -> Result<RetryPolicy, Invalid> {
         backoff_max_ms: backoff("retry.backoff_max", policy.backoff_max, default.backoff_max_ms)?,
         kinds: if kinds == FailureKinds::NONE { default.kinds } else { kinds },
     })
+}
+
+/// Waits are whole milliseconds.
+pub(crate) fn retry(policy: &RetryPolicy) -> v1::RetryPolicy {
+    let wait = |ms: u64| Some(duration(Duration::from_millis(ms)));
+    v1::RetryPolicy {
+        attempts_max: policy.attempts_max,
+        backoff_initial: wait(policy.backoff_initial_ms),
+        backoff_max: wait(policy.backoff_max_ms),
+        kinds: policy.kinds.iter().map(|kind| failure_kind(kind).into()).collect(),
+    }
 }
 
 /// A task that stands where `state` says. What the state does not tell, of the attempts before it and of its place in the plan, is left

@@ -86,7 +86,8 @@ fn what_can_never_be_due_is_refused() {
     let refused = |cron: &str, zone: &str| Ticks::new(&name(), &calendar(cron, zone)).unwrap_err();
     assert_eq!(refused("0 0 31 2 *", "UTC"), Invalid::Never { cron: "0 0 31 2 *".to_owned() });
     assert_eq!(refused("0 0 * * *", "Mars/Olympus"), Invalid::Zone("Mars/Olympus".to_owned()));
-    for cron in ["", "* * * *", "61 * * * *", "0 25 * * *", "* * * * * * *", "0 0 * * MOND", "@never", "0 0 30-10 * *x"] {
+    for cron in ["", "* * * *", "61 * * * *", "0 25 * * *", "* * * * * * *", "0 0 * * MOND", "@never", "0 0 30-10 * *x"]
+    {
         assert!(matches!(refused(cron, "UTC"), Invalid::Cron { .. }), "{cron}");
     }
     assert!(matches!(refused(&"0,".repeat(1_000), "UTC"), Invalid::Cron { .. }));
@@ -112,7 +113,8 @@ fn jitter_stays_within_its_bound_and_is_always_the_same() {
         let jittery = Calendar { jitter, ..calendar("@daily", "UTC") };
         Ticks::new(&ScheduleName::new(schedule).unwrap(), &jittery).unwrap().next(Timestamp(0)).unwrap()
     };
-    let late: Vec<Duration> = (0..100).map(|n| of(&format!("s{n}"))).map(|tick| tick.due_at.since(tick.scheduled_at)).collect();
+    let late: Vec<Duration> =
+        (0..100).map(|n| of(&format!("s{n}"))).map(|tick| tick.due_at.since(tick.scheduled_at)).collect();
     assert!(late.iter().all(|late| *late <= jitter));
     let in_first_half = late.iter().filter(|late| **late < jitter / 2).count();
     assert!((20..80).contains(&in_first_half), "{in_first_half}");
@@ -126,7 +128,9 @@ fn fates(policy: CatchUpPolicy, hours_late: i64, ticks_max: u32) -> Vec<(String,
     let now = Timestamp(at("2026-01-01T00:00:00Z").0 + hours_late * 3_600_000_000 + 60_000_000);
     let mut next = Some(ticks.upcoming(at("2026-01-01T00:00:00Z")));
     let mut decided = Vec::new();
-    while let Some(Due { scheduled_at, fate, next: following }) = next.and_then(|next| due(&ticks, &catch_up, next, now)) {
+    while let Some(Due { scheduled_at, fate, next: following }) =
+        next.and_then(|next| due(&ticks, &catch_up, next, now))
+    {
         decided.push((scheduled_at.to_iso()[11..16].to_owned(), fate));
         next = following;
     }
@@ -193,7 +197,9 @@ fn ticks_are_those_of_cronsim() {
         let expected: Vec<Timestamp> = expected.split(',').filter(|tick| !tick.is_empty()).map(seconds).collect();
         let coming = std::iter::successors(ticks.after(begin), |tick| ticks.after(*tick));
         let found: Vec<Timestamp> = coming.take_while(|tick| *tick <= end).collect();
-        if let Some(place) = (0..found.len().max(expected.len())).find(|place| found.get(*place) != expected.get(*place)) {
+        if let Some(place) =
+            (0..found.len().max(expected.len())).find(|place| found.get(*place) != expected.get(*place))
+        {
             let [found, expected] = [&found, &expected].map(|ticks| ticks.get(place).map(|tick| tick.to_iso()));
             panic!("{cron} in {zone}: {found:?}, cronsim has {expected:?}");
         }

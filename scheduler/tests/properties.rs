@@ -83,10 +83,19 @@ enum Action {
     Command(Command),
     Report(Vec<(Told, usize)>),
     Tell(Vec<(Told, usize)>),
-    Hello { worker: &'static str, slots: u32, zone: Option<&'static str>, running: Vec<Told> },
+    Hello {
+        worker: &'static str,
+        slots: u32,
+        zone: Option<&'static str>,
+        running: Vec<Told>,
+    },
     Advance(u64),
     /// The tick that is next of a schedule is decided, so or so.
-    Decide { schedule: usize, run: u64, how: usize },
+    Decide {
+        schedule: usize,
+        run: u64,
+        how: usize,
+    },
     Fill(usize),
 }
 
@@ -151,7 +160,15 @@ fn any_schedule() -> impl Strategy<Value = Command> {
         let (from, until, first) = (Timestamp(0), Timestamp(10_000), Timestamp(0));
         let order = Order::OldestFirst;
         Command::StartBackfill(Box::new(BackfillRequest {
-            schedule, version, request, from, until, total, first, order, parallel,
+            schedule,
+            version,
+            request,
+            from,
+            until,
+            total,
+            first,
+            order,
+            parallel,
         }))
     });
     prop_oneof![
@@ -183,7 +200,9 @@ fn decide(machine: &Machine, schedule: usize, run: u64, how: usize) -> Option<Co
         3 => TickProposal::Missed { until, count: 3, reason: MissReason::TooLate },
         4 => TickProposal::Failed { reason: "no such variable".to_owned() },
         _ => {
-            let Command::SubmitRun(submission) = submit_from(plan(run, &[("a", &[])]), how % 2 == 0) else { return None };
+            let Command::SubmitRun(submission) = submit_from(plan(run, &[("a", &[])]), how.is_multiple_of(2)) else {
+                return None;
+            };
             TickProposal::Run(submission)
         }
     };

@@ -230,7 +230,8 @@ fn a_pause_is_recorded_when_it_ends() {
 #[test]
 fn a_trigger_is_beside_the_calendar_and_comes_once() {
     let mut machine = scheduled(Overlap::Skip);
-    let trigger = TickDecision { series: Series::Manual, scheduled_at: Timestamp(13), next: None, ..decision(&machine, 13) };
+    let trigger =
+        TickDecision { series: Series::Manual, scheduled_at: Timestamp(13), next: None, ..decision(&machine, 13) };
     for _ in 0..2 {
         let reply = machine.apply(Command::DecideTick(Box::new(trigger.clone()))).reply;
         assert_eq!(reply, Reply::Decided(started(13)));

@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+use crate::clock::Clocks;
 use crate::fault::Fault;
 use crate::project::Project;
 use crate::warehouse::Warehouse;
@@ -35,6 +36,8 @@ pub struct Wishes {
     pub worker_flags: &'static [&'static str],
     /// More environment for each process.
     pub environment: Vec<(&'static str, String)>,
+    /// Clocks for replicas.
+    pub clocks: Option<Arc<Clocks>>,
 }
 
 pub struct Cluster {
@@ -64,6 +67,9 @@ impl Cluster {
             program: Box::new(move |arguments| {
                 let mut command = program(&of_project, &of_warehouse, arguments);
                 command.envs(wishes.environment.iter().map(|(name, value)| (name, value)));
+                if let (Some(clocks), ["server", "--name", name, ..]) = (&wishes.clocks, arguments) {
+                    clocks.attach(&mut command, name);
+                }
                 command
             }),
             replicas: REPLICAS,

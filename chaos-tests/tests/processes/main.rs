@@ -4,6 +4,7 @@
 //! for as long as a slow machine could need.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says then what it did")]
 
+mod clock;
 mod cluster;
 mod failures;
 mod fault;
@@ -11,6 +12,7 @@ mod project;
 mod reader;
 mod restarts;
 mod seed;
+mod ticks;
 mod traces;
 mod warehouse;
 mod watch;

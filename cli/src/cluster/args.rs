@@ -156,6 +156,108 @@ pub enum Runs {
 }
 
 #[derive(Subcommand, Debug, Clone)]
+pub enum Schedule {
+    /// Declare the schedules of a file; what is the same stays as it is
+    Apply {
+        /// The file; `kontiki.yml` of the project where none is given
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the schedules of the cluster
+    List(Shown),
+    /// Show one schedule and its last ticks
+    Get {
+        name: String,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Forget schedules; runs that have begun go on
+    Delete {
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Let nothing begin by itself; what runs goes on
+    Pause { name: String },
+    /// Let a paused schedule go on; ticks of the pause do not run
+    Resume { name: String },
+    /// Run it now, whatever runs already, and print the run's id
+    Trigger { name: String },
+    /// List the ticks to come
+    Next {
+        name: String,
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 10)]
+        count: u32,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// List what was decided about ticks, the latest first
+    History {
+        name: String,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Run it for ticks of the past
+    Backfill(Backfill),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Backfill {
+    pub name: String,
+    /// The first moment, such as 2026-05-01 in the schedule's time zone, or 2026-05-01T12:00:00Z
+    #[arg(long)]
+    pub from: String,
+    /// The end, itself excluded
+    #[arg(long)]
+    pub to: String,
+    /// Most runs at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub parallel: u32,
+    /// Which ticks come first
+    #[arg(long, value_enum, default_value = "oldest-first")]
+    pub order: Order,
+    /// Say which ticks there are, and start nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Backfills {
+    /// List backfills, the latest first
+    List {
+        /// Only those of this schedule
+        #[arg(long)]
+        schedule: Option<String>,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Show one backfill and its ticks
+    Get {
+        id: u64,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Begin nothing more until it is resumed
+    Pause { id: u64 },
+    /// Go on
+    Resume { id: u64 },
+    /// End it, and cancel what runs
+    Cancel { id: u64 },
+}
+
+#[derive(Subcommand, Debug, Clone)]
 pub enum Task {
     /// List the tasks of a run
     List {

@@ -7,6 +7,7 @@ mod failover;
 mod fleet;
 mod hooks;
 mod runs;
+mod schedules;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
 mod support;

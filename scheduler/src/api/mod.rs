@@ -1,7 +1,7 @@
 //! `kontiki.v1` as a replica serves it: requests become commands and reads, replies and events become answers.
 //!
 //! ```text
-//!   clients ──▶ ProjectService, RunService, ClusterService ──┐
+//!   clients ──▶ ProjectService, RunService, … ───────────────┐
 //!   workers ──▶ WorkerService                                ├──▶ replica::Handle
 //!   replicas ─▶ RaftService                                  ┘
 //! ```
@@ -17,11 +17,15 @@ mod fresh;
 mod health;
 mod manifests;
 mod pages;
+mod planner;
 mod planning;
 mod projects;
 mod refusal;
 mod runs;
+mod schedule_view;
+mod schedules;
 mod session;
+mod ticking;
 mod trace;
 mod transcripts;
 mod uploads;
@@ -35,11 +39,13 @@ use std::time::Duration;
 use proto::v1::cluster_service_server::ClusterServiceServer;
 use proto::v1::project_service_server::ProjectServiceServer;
 use proto::v1::run_service_server::RunServiceServer;
+use proto::v1::schedule_service_server::ScheduleServiceServer;
 use proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use self::planner::Planner;
 use crate::replica::{Handle, raft_service};
 
 /// What a replica allows those who call it.
@@ -75,7 +81,11 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let limit = config.message_bytes_max;
     let projects = ProjectServiceServer::new(projects::Service::new(handle.clone()));
-    let runs = RunServiceServer::new(runs::Service::new(handle.clone()));
+    let planner = Planner::new(handle.clone());
+    let runs = RunServiceServer::new(runs::Service::new(handle.clone(), planner.clone()));
+    let schedules = ScheduleServiceServer::new(schedules::Service::new(handle.clone(), planner.clone()));
+    // Ends with this future.
+    let _ticking = ticking::spawn(handle.clone(), planner);
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
     // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
@@ -89,6 +99,7 @@ pub async fn serve(
         .add_service(raft_service(&handle))
         .add_service(projects.max_decoding_message_size(limit))
         .add_service(runs.max_decoding_message_size(limit))
+        .add_service(schedules.max_decoding_message_size(limit))
         .add_service(workers.max_decoding_message_size(limit))
         .add_service(cluster.max_decoding_message_size(limit))
         .serve_with_incoming_shutdown(incoming, stop)

@@ -1,5 +1,7 @@
 //! `kontiki.v1.RunService`: submitting, looking at, watching and steering runs.
 
+use std::sync::Arc;
+
 use common::diagnostic::Severity;
 use common::{NodeId, RequestId, RunId};
 use proto::run::{self, Submit, to_request, to_submit};
@@ -8,12 +10,12 @@ use proto::v1;
 use proto::v1::run_service_server::RunService;
 use tonic::{Request, Response, Status};
 
-use super::manifests::{Key, Manifests};
-use super::planning::{self, Known};
+use super::planner::{Planned, Planner};
+use super::planning::Known;
 use super::trace::Call;
 use super::transcripts::Chosen;
 use super::watch::{Events, Watchers};
-use super::{commit, findings, pages, refusal, transcripts, view};
+use super::{commit, pages, refusal, transcripts, view};
 use crate::replica::{Consistency, Handle};
 use crate::state::{CancelCause, Command, Event, Reply, Run, RunOutcome, RunState, State};
 
@@ -24,13 +26,13 @@ const LOOKED_AT_MAX: usize = 10_000;
 
 pub struct Service {
     handle: Handle,
-    manifests: Manifests,
+    planner: Arc<Planner>,
     watchers: Watchers,
 }
 
 impl Service {
-    pub fn new(handle: Handle) -> Self {
-        Self { manifests: Manifests::new(handle.clone()), watchers: Watchers::new(), handle }
+    pub fn new(handle: Handle, planner: Arc<Planner>) -> Self {
+        Self { planner, watchers: Watchers::new(), handle }
     }
 
     async fn read<T>(&self, stale: bool, question: impl FnOnce(&State) -> T) -> Result<T, Status> {
@@ -80,18 +82,7 @@ impl Service {
             Ok(known) => known,
             Err(answer) => return Ok(answer),
         };
-        let bundle = known.bundle.ok_or_else(|| not_deployed(&submit))?;
-        let key = Key { bundle, target: submit.target.clone(), vars: submit.options.vars.clone() };
-        let parsed = self.manifests.get(&key).await?;
-        let planned = tokio::task::spawn_blocking(move || {
-            let mut findings = parsed.findings.clone();
-            let ready = parsed.project.as_ref();
-            let submission = ready.and_then(|ready| planning::plan(submit, bundle, ready, &known, &mut findings));
-            (submission, findings)
-        });
-        let (submission, found) =
-            planned.await.map_err(|_| Status::internal("the run could not be planned: a defect"))?;
-        let Some(mut submission) = submission else { return Err(findings::refuse(&found)) };
+        let Planned { mut submission, findings } = self.planner.plan(known, submit).await?;
         submission.traceparent.clone_from(&call.traceparent);
         let tasks = submission.plan.tasks.len() as u32;
         let proposal = call.proposal(submission.plan.run, Command::SubmitRun(Box::new(submission)));
@@ -100,7 +91,7 @@ impl Service {
                 run_id: run.to_string(),
                 is_new: true,
                 tasks,
-                diagnostics: found
+                diagnostics: findings
                     .iter()
                     .filter(|finding| finding.severity == Severity::Warning)
                     .map(run::diagnostic)
@@ -182,13 +173,6 @@ fn unknown(id: RunId) -> Status {
 
 fn no_task(id: RunId, node: &NodeId) -> Status {
     refusal::not_found(format!("run {id} has no task {node}"))
-}
-
-fn not_deployed(submit: &Submit) -> Status {
-    refusal::not_found(match submit.bundle {
-        None => format!("project '{}' was never deployed", submit.project),
-        Some(bundle) => format!("project '{}' has no bundle {bundle}", submit.project),
-    })
 }
 
 fn run_id(text: &str) -> Result<RunId, Status> {

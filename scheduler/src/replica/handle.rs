@@ -228,6 +228,11 @@ impl Handle {
         }
     }
 
+    /// Whether this replica leads and has applied everything of terms before its own.
+    pub fn is_leading(&self) -> bool {
+        self.shell.core.is_leading()
+    }
+
     /// Whether the replica belongs to a cluster and knows a leader: readiness.
     pub fn is_ready(&self) -> bool {
         self.shell.raft().is_ok() && self.shell.leader().borrow().is_some()

@@ -26,7 +26,8 @@ const CRON_MAX: usize = 1_000;
 pub const COUNT_MAX: u64 = 10_000;
 /// A schedule that has no tick for so long has none: nobody means it.
 const DAYS_MAX: i64 = 200 * 365;
-const EPOCH: NaiveDateTime = NaiveDate::from_ymd_opt(1970, 1, 1).expect("it is a date").and_time(chrono::NaiveTime::MIN);
+const EPOCH: NaiveDateTime =
+    NaiveDate::from_ymd_opt(1970, 1, 1).expect("it is a date").and_time(chrono::NaiveTime::MIN);
 
 /// What is wrong with a calendar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

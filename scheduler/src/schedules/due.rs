@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use common::schedule::{CatchUp, CatchUpPolicy, MissReason, Upcoming};
 use common::Timestamp;
+use common::schedule::{CatchUp, CatchUpPolicy, MissReason, Upcoming};
 
 use super::Ticks;
 
@@ -25,7 +25,11 @@ pub struct Due {
 pub enum Fate {
     Run,
     /// These do not run any more. Of very many, `count` says only how many were counted.
-    Missed { until: Timestamp, count: u64, reason: MissReason },
+    Missed {
+        until: Timestamp,
+        count: u64,
+        reason: MissReason,
+    },
 }
 
 /// What becomes of the tick that is next; none while it is not due. Deciding it makes another one next, so one asks again.

@@ -83,9 +83,8 @@ fn render_value(value: &Json, times: &TickTimes, depth: usize) -> Result<Json, S
 fn render_text(text: &str, times: &TickTimes) -> Result<String, String> {
     let scope = Rc::new(Scope { times: times.clone(), unknown: RefCell::default() });
     let resolver: Rc<dyn Resolver> = scope.clone();
-    let rendered = Template::parse("<vars>".into(), text.into()).and_then(|template| {
-        Interpreter::new(Limits::default()).render(&template, &resolver, UndefinedMode::Default)
-    });
+    let rendered = Template::parse("<vars>".into(), text.into())
+        .and_then(|template| Interpreter::new(Limits::default()).render(&template, &resolver, UndefinedMode::Default));
     match scope.unknown.take() {
         Some(name) => Err(format!(
             "'{name}' is not known here; there are scheduled_at, data_interval_start, data_interval_end and schedule"

@@ -240,9 +240,11 @@ fn indexes_follow(state: &State) -> Result<(), Violation> {
     ensure(fresh.index == state.index, "indexes follow from the state", || {
         format!("kept {:?}, derived {:?}", state.index, fresh.index)
     })?;
-    ensure(fresh.schedules == state.schedules && fresh.backfills == state.backfills, "what schedules run follows", || {
-        format!("kept {:?}, derived {:?}", state.schedules, fresh.schedules)
-    })?;
+    ensure(
+        fresh.schedules == state.schedules && fresh.backfills == state.backfills,
+        "what schedules run follows",
+        || format!("kept {:?}, derived {:?}", state.schedules, fresh.schedules),
+    )?;
     ensure(fresh.projects == state.projects, "what is known of projects follows", || {
         format!("kept {:?}, derived {:?}", state.projects, fresh.projects)
     })?;

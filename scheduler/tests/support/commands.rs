@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunTarget};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, RunTemplate, Schedule, Upcoming};
 use common::session::WorkerDescription;
 use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
 use common::transcript::{Packed, Told};
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, RunTemplate, Schedule, Upcoming};
 use common::{ContentDigest, NodeId, RequestId, ScheduleName, Timestamp};
 use scheduler::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
 use scheduler::state::schedules::{Order, Series};
@@ -121,7 +121,11 @@ pub fn decide(version: u64, scheduled_at: i64) -> TickDecision {
         scheduled_at: Timestamp(scheduled_at),
         next: Some(Upcoming { scheduled_at: following, due_at: Timestamp(following.0 + 1) }),
         decided_at: Timestamp(scheduled_at + 2),
-        proposal: TickProposal::Run(Box::new(Submission::new(plan(100 + scheduled_at as u64, &[("a", &[])]), options(), "m1"))),
+        proposal: TickProposal::Run(Box::new(Submission::new(
+            plan(100 + scheduled_at as u64, &[("a", &[])]),
+            options(),
+            "m1",
+        ))),
     }
 }
 

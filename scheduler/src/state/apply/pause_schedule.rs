@@ -1,7 +1,7 @@
 //! Nothing begins by itself any more, or it does again. What runs goes on.
 
-use common::{ScheduleName, Timestamp};
 use common::schedule::{Decision, MissReason, Upcoming};
+use common::{ScheduleName, Timestamp};
 
 use super::put_schedules::drop_next;
 use crate::state::command::Slept;

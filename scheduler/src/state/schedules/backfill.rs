@@ -65,9 +65,13 @@ pub enum BackfillState {
     Active,
     /// Nothing more begins until it is resumed.
     Paused,
-    Canceled { at: Timestamp },
+    Canceled {
+        at: Timestamp,
+    },
     /// Every tick is decided and every run has finished.
-    Finished { at: Timestamp },
+    Finished {
+        at: Timestamp,
+    },
 }
 
 impl Backfill {

@@ -1,0 +1,103 @@
+//! Schedules on a cluster of real processes: declared in a file, due by the second, decided once.
+
+use crate::fleet::Fleet;
+use crate::support::{Ended, Project};
+
+fn declare(fleet: &Fleet, text: &str) {
+    fleet.project.file("kontiki.yml", text);
+}
+
+fn expect(fleet: &Fleet, arguments: &[&str], code: i32) -> Ended {
+    let ended = fleet.kontiki(arguments);
+    ended.expect(code);
+    ended
+}
+
+const SECONDLY: &str = "
+schedules:
+  - name: secondly
+    cron: '* * * * * *'
+    select: first
+    overlap: allow_all
+    vars: {second: \"{{ scheduled_at.isoformat() }}\"}
+  - name: nightly
+    schedule: '0 3 * * *'
+    timeZone: Europe/London
+    concurrencyPolicy: Replace
+    startingDeadlineSeconds: 60
+    paused: true
+";
+
+#[test]
+fn schedules_are_declared_and_run_by_themselves() {
+    let fleet = Fleet::start_in(Project::small(), 3, 1, &[]);
+    expect(&fleet, &["build"], 0);
+    declare(&fleet, SECONDLY);
+    expect(&fleet, &["schedule", "apply", "--dry-run"], 0).says("schedule secondly would be created, next at");
+    assert_eq!(expect(&fleet, &["schedule", "list", "-o", "name"], 0).stdout.trim(), "");
+    expect(&fleet, &["schedule", "apply"], 0).says("schedule nightly created\n");
+    expect(&fleet, &["schedule", "apply"], 0).says("schedule secondly unchanged");
+    fleet.until("three ticks that succeeded", || {
+        let history = fleet.json(&["schedule", "history", "secondly"]);
+        let succeeded = history.as_array().unwrap().iter().filter(|tick| tick["result"] == "success");
+        succeeded.count() >= 3
+    });
+    expect(&fleet, &["schedule", "pause", "secondly"], 0);
+    let history = fleet.json(&["schedule", "history", "secondly", "--limit", "500"]);
+    let mut ticks: Vec<&str> =
+        history.as_array().unwrap().iter().map(|tick| tick["scheduled_at"].as_str().unwrap()).collect();
+    let known = ticks.len();
+    ticks.dedup();
+    assert_eq!(ticks.len(), known, "a tick is decided once");
+    let nightly = fleet.json(&["schedule", "get", "nightly"]);
+    assert_eq!((nightly["overlap"].as_str(), nightly["paused"].as_bool()), (Some("cancel_other"), Some(true)));
+    assert_eq!(nightly["catch_up"]["window"], "60s");
+    expect(&fleet, &["schedule", "next", "nightly", "-n", "2", "-o", "json"], 0).says("T03:00:00+");
+
+    declare(&fleet, &SECONDLY.replace("0 3 * * *", "0 4 * * *"));
+    let changed = expect(&fleet, &["schedule", "apply"], 0);
+    changed.says("schedule nightly changed\n  - cron: \"0 3 * * *\"\n  + cron: \"0 4 * * *\"");
+    let run = expect(&fleet, &["schedule", "trigger", "nightly"], 0).stdout.trim().to_owned();
+    expect(&fleet, &["runs", "watch", &run], 0);
+    expect(&fleet, &["schedule", "delete", "nightly"], 0);
+    expect(&fleet, &["schedule", "pause", "nightly"], 2).says("K4003").says("schedule 'nightly' does not exist");
+}
+
+#[test]
+fn a_backfill_runs_each_tick_of_the_past_once() {
+    let fleet = Fleet::start_in(Project::small(), 1, 1, &[]);
+    expect(&fleet, &["build"], 0);
+    declare(&fleet, "schedules: [{name: daily, cron: '@daily', time_zone: Asia/Taipei, select: first}]");
+    expect(&fleet, &["schedule", "apply"], 0);
+    let fill = ["schedule", "backfill", "daily", "--from", "2026-01-01", "--to", "2026-01-06", "--parallel", "2"];
+    let preview = expect(&fleet, &[&fill[..], &["--dry-run"]].concat(), 0);
+    preview.says("would run 5 ticks").says("2026-01-05T00:00:00+08:00");
+    assert_eq!(expect(&fleet, &["backfill", "list", "-o", "name"], 0).stdout.trim(), "");
+    expect(&fleet, &fill, 0).says("5 ticks from 2025-12-31 16:00:00 to 2026-01-04 16:00:00 UTC");
+    let id = expect(&fleet, &["backfill", "list", "-o", "name"], 0).stdout.trim().to_owned();
+    fleet.until("the backfill's end", || {
+        let known = fleet.json(&["backfill", "get", &id]);
+        known["state"] == "finished" && known["succeeded"] == 5 && known["failed"] == 0
+    });
+    expect(&fleet, &["backfill", "cancel", &id], 2).says("has ended");
+}
+
+#[test]
+fn what_no_schedule_can_mean_is_refused_with_its_place() {
+    let fleet = Fleet::start_in(Project::small(), 1, 1, &[]);
+    let refused = |text: &str| {
+        declare(&fleet, text);
+        expect(&fleet, &["schedule", "apply"], 2)
+    };
+    let one = |rest: &str| format!("schedules:\n  - name: a\n    cron: '@daily'\n    {rest}\n");
+    refused(&one("overlap: never")).says("error[K1306]").says("kontiki.yml:4").says("none of skip, buffer_one");
+    refused(&one("catch_up: {window: soon}")).says("error[K1306]").says("'window' of 'catch_up' of schedule 'a'");
+    refused(&one("crom: x")).says("error[K1004]").says("did you mean 'cron'?");
+    refused(&one("start: yesterday")).says("error[K1306]").says("is no time such as");
+    refused("schedules: [{name: a}]").says("error[K1306]").says("has no 'cron'");
+    refused("schedules: [{name: a, cron: '0 0 31 2 *'}]").says("error[K4002]").says("no date matches it");
+    refused("schedules: [{name: a, cron: '@daily', time_zone: Mars}]").says("'Mars' is no time zone");
+    refused(&one("vars: {day: '{{ tomorrow }}'}")).says("variable 'day': 'tomorrow' is not known here");
+    refused(&one("target: nowhere")).says("error[K1005]");
+    assert_eq!(expect(&fleet, &["schedule", "list", "-o", "name"], 0).stdout.trim(), "");
+}

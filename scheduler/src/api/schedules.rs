@@ -1,0 +1,343 @@
+//! `kontiki.v1.ScheduleService`: declaring schedules, asking about their ticks, steering them.
+
+use std::sync::Arc;
+
+use common::schedule::{Decision, Schedule, Upcoming};
+use common::{ScheduleName, Timestamp};
+use proto::invalid::Invalid;
+use proto::run::to_request;
+use proto::scalar::{timestamp, to_timestamp};
+use proto::schedule::{to_moment, to_name, to_schedule};
+use proto::v1;
+use proto::v1::schedule_service_server::ScheduleService;
+use tonic::{Request, Response, Status};
+
+use super::planner::Planner;
+use super::ticking::{self, Refused, local};
+use super::{commit, pages, refusal, schedule_view as view};
+use crate::leader::Proposal;
+use crate::local::clock;
+use crate::replica::{Consistency, Handle};
+use crate::schedules::Ticks;
+use crate::schedules::calendar::{COUNT_MAX, Invalid as InvalidCalendar};
+use crate::schedules::vars::{self, TickTimes};
+use crate::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
+use crate::state::schedules::{Order, PUT_MAX, Series};
+use crate::state::{BackfillId, Command, Reply, Scheduled, State};
+
+/// Ticks of one preview.
+const PREVIEW_MAX: u32 = 1_000;
+const PREVIEW_DEFAULT: u32 = 10;
+/// Ticks that are shown of a backfill.
+const SHOWN_MAX: usize = 1_000;
+
+pub struct Service {
+    handle: Handle,
+    planner: Arc<Planner>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn invalid(invalid: Invalid) -> Status {
+    refusal::invalid(&invalid)
+}
+
+fn unknown(name: &ScheduleName) -> Status {
+    refusal::not_found(format!("schedule '{name}' does not exist"))
+}
+
+fn calendar(declared: &Schedule) -> Result<Ticks, Invalid> {
+    let named =
+        |wrong: InvalidCalendar| Invalid::new(wrong.field(), format!("of schedule '{}': {wrong}", declared.name));
+    Ticks::new(&declared.name, &declared.calendar).map_err(named)
+}
+
+/// Refuses what could only fail on every tick.
+fn check(declared: &Schedule, now: Timestamp) -> Result<Ticks, Invalid> {
+    let ticks = calendar(declared)?;
+    let example = ticks.after(now).or_else(|| ticks.before(now)).unwrap_or(now);
+    let times = TickTimes {
+        schedule: declared.name.clone(),
+        zone: ticks.zone(),
+        data_interval_start: ticks.before(example).unwrap_or(example),
+        scheduled_at: example,
+    };
+    vars::render(&declared.run.options.vars, &times)
+        .map_err(|problem| Invalid::new("run.vars", format!("of schedule '{}': {problem}", declared.name)))?;
+    Ok(ticks)
+}
+
+/// The first tick that is yet to come, for everybody who has decided any.
+fn coming(ticks: &Ticks, known: Option<&Scheduled>, now: Timestamp) -> Option<Upcoming> {
+    let decided = known.and_then(|known| known.decided_until).unwrap_or(now);
+    ticks.next(now.max(decided))
+}
+
+impl Service {
+    pub fn new(handle: Handle, planner: Arc<Planner>) -> Self {
+        Self { handle, planner }
+    }
+
+    async fn read<T>(&self, question: impl FnOnce(&State) -> T) -> Result<T, Status> {
+        self.handle.read(Consistency::Linearizable, question).await.map_err(|error| refusal::failed(&error))
+    }
+
+    async fn find(&self, name: &ScheduleName) -> Result<Scheduled, Status> {
+        self.read(|state| state.schedule(name).cloned()).await?.ok_or_else(|| unknown(name))
+    }
+
+    async fn commit(&self, command: Command) -> Result<Reply, Status> {
+        commit::repeatable(&self.handle, Proposal::from(command)).await
+    }
+
+    async fn apply(&self, request: v1::ApplySchedulesRequest) -> Result<v1::ApplySchedulesResponse, Status> {
+        if request.schedules.len() > PUT_MAX {
+            return Err(invalid(Invalid::new("schedules", format!("are more than {PUT_MAX}"))));
+        }
+        let now = clock::now();
+        let mut declared = Vec::with_capacity(request.schedules.len());
+        for schedule in request.schedules {
+            let (schedule, paused) = to_schedule(schedule).map_err(invalid)?;
+            let ticks = check(&schedule, now).map_err(invalid)?;
+            declared.push((schedule, paused, ticks));
+        }
+        let names: Vec<ScheduleName> = declared.iter().map(|(schedule, ..)| schedule.name.clone()).collect();
+        let known: Vec<Option<Scheduled>> =
+            self.read(|state| names.iter().map(|name| state.schedule(name).cloned()).collect()).await?;
+        let mut applied = Vec::with_capacity(declared.len());
+        let mut puts = Vec::with_capacity(declared.len());
+        for ((declared, paused, ticks), known) in declared.into_iter().zip(known) {
+            let next = coming(&ticks, known.as_ref(), now);
+            applied.push(view::applied(known.as_ref(), &declared, paused, next));
+            puts.push(PutSchedule { declared, next, paused });
+        }
+        if !request.dry_run {
+            self.commit(Command::PutSchedules { puts }).await?;
+        }
+        Ok(v1::ApplySchedulesResponse { applied })
+    }
+
+    /// Lets a paused schedule go on from now.
+    async fn resume(&self, name: ScheduleName) -> Result<(), Status> {
+        let scheduled = self.find(&name).await?;
+        let Some(paused_at) = scheduled.paused_at else { return Ok(()) };
+        let ticks = calendar(&scheduled.declared).map_err(invalid)?;
+        let now = clock::now();
+        let next = coming(&ticks, Some(&scheduled), now);
+        let from = scheduled.decided_until.map_or(paused_at, |decided| decided.max(paused_at));
+        let slept = ticks.after(from).and_then(|from| {
+            let (count, until) = ticks.count(from, now);
+            until.map(|until| Slept { from, until, count })
+        });
+        self.commit(Command::ResumeSchedule { name, next, slept }).await.map(drop)
+    }
+
+    async fn trigger(&self, request: v1::TriggerScheduleRequest) -> Result<v1::TriggerScheduleResponse, Status> {
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        let request_id = to_request(request.request_id).map_err(invalid)?;
+        let scheduled = self.find(&name).await?;
+        let ticks = calendar(&scheduled.declared).map_err(invalid)?;
+        let decided_at = clock::now();
+        let scheduled_at = request.scheduled_at.map_or(decided_at, |at| to_timestamp(Some(at)));
+        let planned = ticking::plan(&self.planner, &scheduled.declared, &ticks, scheduled_at, request_id).await;
+        let submission = planned.map_err(|refused| match refused {
+            Refused::ForGood(reason) => Status::failed_precondition(reason),
+            Refused::ForNow => Status::unavailable("this replica cannot plan the run now"),
+        })?;
+        let decision = TickDecision {
+            schedule: name,
+            version: scheduled.version,
+            series: Series::Manual,
+            scheduled_at,
+            next: None,
+            decided_at,
+            proposal: TickProposal::Run(Box::new(submission)),
+        };
+        match self.commit(Command::DecideTick(Box::new(decision))).await? {
+            Reply::Decided(Decision::Started { run }) => Ok(v1::TriggerScheduleResponse { run_id: run.to_string() }),
+            Reply::Decided(Decision::Failed { reason }) => Err(Status::failed_precondition(reason)),
+            _ => Err(Status::internal("the state answered something else: a defect")),
+        }
+    }
+
+    async fn preview(&self, request: v1::PreviewTicksRequest) -> Result<v1::PreviewTicksResponse, Status> {
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        let scheduled = self.find(&name).await?;
+        let ticks = calendar(&scheduled.declared).map_err(invalid)?;
+        let count = if request.count == 0 { PREVIEW_DEFAULT } else { request.count };
+        if count > PREVIEW_MAX {
+            return Err(invalid(Invalid::new("count", format!("is more than {PREVIEW_MAX}"))));
+        }
+        let from = request.from.map_or_else(clock::now, |from| to_timestamp(Some(from)));
+        let until = request.until.map(|until| to_timestamp(Some(until)));
+        let coming = std::iter::successors(ticks.from(from), |tick| ticks.after(*tick));
+        let coming = coming.take_while(|tick| until.is_none_or(|until| *tick <= until)).take(count as usize);
+        let shown = coming.map(|tick| v1::preview_ticks_response::Preview {
+            scheduled_at: Some(timestamp(tick)),
+            due_at: Some(timestamp(ticks.upcoming(tick).due_at)),
+            local: local(&ticks, tick),
+        });
+        Ok(v1::PreviewTicksResponse { ticks: shown.collect() })
+    }
+
+    async fn backfill(&self, request: v1::StartBackfillRequest) -> Result<v1::StartBackfillResponse, Status> {
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        let from = to_moment("from", request.from).map_err(invalid)?;
+        let to = to_moment("to", request.to).map_err(invalid)?;
+        let order = match request.order() {
+            v1::BackfillOrder::Unspecified | v1::BackfillOrder::OldestFirst => Order::OldestFirst,
+            v1::BackfillOrder::NewestFirst => Order::NewestFirst,
+        };
+        let scheduled = self.find(&name).await?;
+        let ticks = calendar(&scheduled.declared).map_err(invalid)?;
+        let (total, last) = ticks.count(from, Timestamp(to.as_micros().saturating_sub(1)));
+        let (Some(first), Some(last)) = (ticks.from(from), last) else {
+            return Err(invalid(Invalid::new("to", "leaves no tick: the schedule is not due between from and to")));
+        };
+        if total >= COUNT_MAX {
+            return Err(invalid(Invalid::new(
+                "to",
+                format!("leaves {COUNT_MAX} ticks or more; make it smaller backfills"),
+            )));
+        }
+        let (first_at, last_at) = (Some(timestamp(first)), Some(timestamp(last)));
+        if request.dry_run {
+            return Ok(v1::StartBackfillResponse { backfill_id: 0, ticks: total, first: first_at, last: last_at });
+        }
+        let command = Command::StartBackfill(Box::new(BackfillRequest {
+            schedule: name,
+            version: scheduled.version,
+            request: to_request(request.request_id).map_err(invalid)?,
+            from: first,
+            until: last,
+            total,
+            first: if order == Order::OldestFirst { first } else { last },
+            order,
+            parallel: request.parallel.max(1),
+        }));
+        match self.commit(command).await? {
+            Reply::BackfillStarted { id, .. } => {
+                Ok(v1::StartBackfillResponse { backfill_id: id.0, ticks: total, first: first_at, last: last_at })
+            }
+            _ => Err(Status::internal("the state answered something else: a defect")),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ScheduleService for Service {
+    async fn apply_schedules(&self, request: Request<v1::ApplySchedulesRequest>) -> Answer<v1::ApplySchedulesResponse> {
+        self.apply(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_schedule(&self, request: Request<v1::GetScheduleRequest>) -> Answer<v1::GetScheduleResponse> {
+        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        let shown = self.read(|state| state.schedule(&name).map(view::status)).await?;
+        let schedule = Some(shown.ok_or_else(|| unknown(&name))?);
+        Ok(Response::new(v1::GetScheduleResponse { schedule }))
+    }
+
+    async fn list_schedules(&self, request: Request<v1::ListSchedulesRequest>) -> Answer<v1::ListSchedulesResponse> {
+        let request = request.into_inner();
+        let size = pages::size(request.page_size);
+        let token = &request.page_token;
+        let after = (!token.is_empty()).then(|| to_name("page_token", token)).transpose().map_err(invalid)?;
+        let page = self.read(|state| {
+            let rest = state.schedules_after(after.as_ref());
+            rest.take(size + 1).map(|(_, scheduled)| view::status(scheduled)).collect::<Vec<_>>()
+        });
+        let name = |status: &v1::ScheduleStatus| status.schedule.as_ref().map(|known| known.name.clone());
+        let (schedules, next_page_token) = pages::cut(page.await?, size, |status| name(status).unwrap_or_default());
+        Ok(Response::new(v1::ListSchedulesResponse { schedules, next_page_token }))
+    }
+
+    async fn delete_schedules(
+        &self,
+        request: Request<v1::DeleteSchedulesRequest>,
+    ) -> Answer<v1::DeleteSchedulesResponse> {
+        let names = request.into_inner().names;
+        let names: Result<Vec<_>, _> = names.iter().map(|name| to_name("names", name)).collect();
+        let command = Command::RemoveSchedules { names: names.map_err(invalid)? };
+        commit::once(&self.handle, Proposal::from(command)).await?;
+        Ok(Response::new(v1::DeleteSchedulesResponse {}))
+    }
+
+    async fn pause_schedule(&self, request: Request<v1::PauseScheduleRequest>) -> Answer<v1::PauseScheduleResponse> {
+        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        self.commit(Command::PauseSchedule { name }).await?;
+        Ok(Response::new(v1::PauseScheduleResponse {}))
+    }
+
+    async fn resume_schedule(&self, request: Request<v1::ResumeScheduleRequest>) -> Answer<v1::ResumeScheduleResponse> {
+        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        self.resume(name).await?;
+        Ok(Response::new(v1::ResumeScheduleResponse {}))
+    }
+
+    async fn trigger_schedule(
+        &self,
+        request: Request<v1::TriggerScheduleRequest>,
+    ) -> Answer<v1::TriggerScheduleResponse> {
+        self.trigger(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_ticks(&self, request: Request<v1::ListTicksRequest>) -> Answer<v1::ListTicksResponse> {
+        let request = request.into_inner();
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        let size = pages::size(request.page_size);
+        let after = pages::after::<usize>(&request.page_token).map_err(invalid)?.unwrap_or(0);
+        let found = self.read(|state| {
+            let scheduled = state.schedule(&name)?;
+            let rest = scheduled.ticks().rev().enumerate().skip(after).take(size + 1);
+            Some(rest.map(|(place, tick)| (place, view::tick(tick))).collect::<Vec<_>>())
+        });
+        let found = found.await?.ok_or_else(|| unknown(&name))?;
+        let (page, next_page_token) = pages::cut(found, size, |(place, _)| (place + 1).to_string());
+        let ticks = page.into_iter().map(|(_, tick)| tick).collect();
+        Ok(Response::new(v1::ListTicksResponse { ticks, next_page_token }))
+    }
+
+    async fn preview_ticks(&self, request: Request<v1::PreviewTicksRequest>) -> Answer<v1::PreviewTicksResponse> {
+        self.preview(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn start_backfill(&self, request: Request<v1::StartBackfillRequest>) -> Answer<v1::StartBackfillResponse> {
+        self.backfill(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_backfill(&self, request: Request<v1::GetBackfillRequest>) -> Answer<v1::GetBackfillResponse> {
+        let id = BackfillId(request.into_inner().backfill_id);
+        let found = self.read(|state| {
+            let backfill = state.backfill(&id)?;
+            let ticks = backfill.ticks().skip(backfill.ticks().len().saturating_sub(SHOWN_MAX)).map(view::tick);
+            Some((view::backfill(id, backfill), ticks.collect()))
+        });
+        let no_such = || refusal::not_found(format!("backfill {id} does not exist"));
+        let (backfill, ticks) = found.await?.ok_or_else(no_such)?;
+        Ok(Response::new(v1::GetBackfillResponse { backfill: Some(backfill), ticks }))
+    }
+
+    async fn list_backfills(&self, request: Request<v1::ListBackfillsRequest>) -> Answer<v1::ListBackfillsResponse> {
+        let name = request.into_inner().name;
+        let backfills = self.read(|state| {
+            let of_schedule =
+                state.backfills().rev().filter(|(_, known)| name.is_empty() || known.declared.name.as_str() == name);
+            of_schedule.map(|(id, backfill)| view::backfill(id, backfill)).collect()
+        });
+        Ok(Response::new(v1::ListBackfillsResponse { backfills: backfills.await? }))
+    }
+
+    async fn steer_backfill(&self, request: Request<v1::SteerBackfillRequest>) -> Answer<v1::SteerBackfillResponse> {
+        use v1::steer_backfill_request::Steer as Wire;
+        let request = request.into_inner();
+        let steer = match request.steer() {
+            Wire::Unspecified => return Err(invalid(Invalid::missing("steer"))),
+            Wire::Pause => Steer::Pause,
+            Wire::Resume => Steer::Resume,
+            Wire::Cancel => Steer::Cancel,
+        };
+        let id = BackfillId(request.backfill_id);
+        commit::once(&self.handle, Proposal::from(Command::SteerBackfill { id, steer })).await?;
+        Ok(Response::new(v1::SteerBackfillResponse {}))
+    }
+}

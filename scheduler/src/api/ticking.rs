@@ -1,0 +1,375 @@
+//! While this replica leads: decides ticks when they are due.
+//!
+//! ```text
+//!   soon due ──▶ prepare (parse, plan) ──▶ wait ──▶ due ──▶ DecideTick ──▶ the state says what is next
+//! ```
+//!
+//! Invariants:
+//! - Nothing is remembered that a new leader would miss. What was prepared is a cache; what is next is in the state.
+//! - A schedule that cannot be planned says so on its tick and holds up no other.
+//! - Deciding a tick whose outcome is not known again is safe: the state takes only the tick that is next.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use common::schedule::{Decision, Schedule, Upcoming};
+use common::{RequestId, ScheduleName, Timestamp};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use tonic::{Code, Status};
+
+use super::planner::{Planned, Planner};
+use crate::leader::Proposal;
+use crate::local::clock;
+use crate::replica::{Consistency, Handle};
+use crate::schedules::due::{Due, Fate, due};
+use crate::schedules::vars::{self, TickTimes};
+use crate::schedules::{Ticks, calendar};
+use crate::state::command::{TickDecision, TickProposal};
+use crate::state::schedules::Series;
+use crate::state::{BackfillId, Command, Reply, State, Submission};
+
+/// The clock and the state are looked at so often, and when a tick is known to be due.
+const LOOK_MAX: Duration = Duration::from_millis(100);
+/// Between two looks, however much happens.
+const LOOK_MIN: Duration = Duration::from_millis(2);
+/// Ticks are prepared so long before they are due.
+const AHEAD: Duration = Duration::from_secs(20);
+/// Schedules and backfills that are looked at in one round, of those that are due or soon due.
+const ROUND_MAX: usize = 2_000;
+/// Ticks that are decided, and runs that are planned, at once.
+const DECIDED_AT_ONCE: usize = 512;
+const PLANNED_AT_ONCE: usize = 2;
+/// Tasks of runs that are prepared.
+const PREPARED_TASKS_MAX: usize = 500_000;
+/// What this replica cannot do now it tries again after this.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Ends what it began when it is dropped.
+pub struct Ticking(AbortHandle);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub fn spawn(handle: Handle, planner: Arc<Planner>) -> Ticking {
+    let ticking = Arc::new(Clockwork {
+        handle,
+        planner,
+        busy: Mutex::default(),
+        prepared: Mutex::default(),
+        calendars: Mutex::default(),
+        changed: Notify::new(),
+        deciding: Semaphore::new(DECIDED_AT_ONCE),
+        planning: Semaphore::new(PLANNED_AT_ONCE),
+    });
+    Ticking(tokio::spawn(ticking.run()).abort_handle())
+}
+
+struct Clockwork {
+    handle: Handle,
+    planner: Arc<Planner>,
+    /// What is being decided or prepared.
+    busy: Mutex<HashSet<Subject>>,
+    prepared: Mutex<HashMap<ScheduleName, Prepared>>,
+    /// By the version that they are of.
+    calendars: Mutex<HashMap<ScheduleName, (u64, Arc<Ticks>)>>,
+    /// Something that was busy is not any more.
+    changed: Notify,
+    deciding: Semaphore,
+    planning: Semaphore,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Schedule(ScheduleName),
+    Backfill(BackfillId),
+}
+
+/// The run of a tick to come.
+struct Prepared {
+    version: u64,
+    scheduled_at: Timestamp,
+    submission: Submission,
+}
+
+/// A schedule with a tick that is due, or soon will be.
+#[derive(Clone)]
+struct Job {
+    subject: Subject,
+    declared: Arc<Schedule>,
+    version: u64,
+    next: Upcoming,
+    series: Series,
+}
+
+impl Clockwork {
+    async fn run(self: Arc<Self>) {
+        let mut leader = self.handle.leader();
+        // Dropped with this future, and what it runs with it.
+        let mut jobs = JoinSet::new();
+        loop {
+            while jobs.try_join_next().is_some() {}
+            if !self.handle.is_leading() {
+                // Another leader's decisions make what was prepared here worthless.
+                lock(&self.prepared).clear();
+                tokio::select! {
+                    changed = leader.changed() => if changed.is_err() { return },
+                    () = tokio::time::sleep(LOOK_MAX) => {}
+                }
+                continue;
+            }
+            let wait = self.round(&mut jobs).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.changed.notified() => tokio::time::sleep(LOOK_MIN).await,
+            }
+        }
+    }
+
+    /// Begins what there is to do; says how long there is nothing.
+    async fn round(self: &Arc<Self>, jobs: &mut JoinSet<()>) -> Duration {
+        let now = clock::now();
+        let horizon = now.plus(AHEAD);
+        let found = self.handle.read(Consistency::Stale, |state| {
+            let scheduled = state.due(horizon).take(ROUND_MAX).filter_map(|(_, scheduled)| {
+                let name = scheduled.declared.name.clone();
+                Some(Job {
+                    subject: Subject::Schedule(name),
+                    declared: scheduled.declared.clone(),
+                    version: scheduled.version,
+                    next: scheduled.next?,
+                    series: Series::Calendar,
+                })
+            });
+            let backfills = state.open_backfills().take(ROUND_MAX).filter_map(|id| {
+                let backfill = state.backfill(&id)?;
+                let scheduled_at = backfill.due()?;
+                Some(Job {
+                    subject: Subject::Backfill(id),
+                    declared: backfill.declared.clone(),
+                    version: 0,
+                    next: Upcoming { scheduled_at, due_at: scheduled_at },
+                    series: Series::Backfill(id),
+                })
+            });
+            scheduled.chain(backfills).collect::<Vec<_>>()
+        });
+        let Ok(found) = found.await else { return LOOK_MAX };
+        let tasks = |prepared: &Prepared| prepared.submission.plan.tasks.len() + 1;
+        let has_room = lock(&self.prepared).values().map(tasks).sum::<usize>() < PREPARED_TASKS_MAX;
+        let first = found.iter().map(|job| job.next.due_at).filter(|due_at| *due_at > now).min();
+        for job in found {
+            let is_due = job.next.due_at <= now;
+            let begins = is_due || (has_room && !self.is_prepared(&job));
+            if !begins || !lock(&self.busy).insert(job.subject.clone()) {
+                continue;
+            }
+            let clockwork = self.clone();
+            jobs.spawn(async move {
+                let subject = job.subject.clone();
+                if is_due {
+                    clockwork.decide(job).await
+                } else {
+                    clockwork.prepare(job).await
+                };
+                lock(&clockwork.busy).remove(&subject);
+                clockwork.changed.notify_one();
+            });
+        }
+        first.map_or(LOOK_MAX, |due_at| due_at.since(clock::now())).min(LOOK_MAX)
+    }
+
+    fn is_prepared(&self, job: &Job) -> bool {
+        lock(&self.prepared).get(&job.declared.name).is_some_and(|prepared| prepared.is_of(job))
+    }
+
+    /// Plans the run of a tick that is not due yet. What goes wrong is told when it is.
+    async fn prepare(&self, job: Job) {
+        let Some(ticks) = self.calendar(&job) else { return };
+        let planned = self.plan(&job, &ticks).await;
+        let (version, scheduled_at) = (job.version, job.next.scheduled_at);
+        if let Ok(submission) = planned {
+            lock(&self.prepared).insert(job.declared.name.clone(), Prepared { version, scheduled_at, submission });
+        } else {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn decide(&self, job: Job) {
+        // The semaphore lives as long as this.
+        let Ok(_permit) = self.deciding.acquire().await else { return };
+        let Some(decision) = self.decision(&job).await else {
+            tokio::time::sleep(AGAIN).await;
+            return;
+        };
+        let name = job.declared.name.clone();
+        let decided = self.handle.propose(Proposal::from(Command::DecideTick(Box::new(decision)))).await;
+        lock(&self.prepared).remove(&name);
+        match decided {
+            Ok(Reply::Decided(Decision::Failed { reason })) => {
+                tracing::warn!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), reason, "a tick has no run");
+            }
+            Ok(Reply::Decided(decision)) => {
+                tracing::info!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), ?decision, "decided a tick");
+            }
+            // The schedule was changed, or another leader was faster: the next round sees how it is.
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(schedule = %name, %error, "a tick could not be decided");
+                tokio::time::sleep(LOOK_MAX).await;
+            }
+        }
+    }
+
+    /// What to say about the tick; none where this replica cannot tell now.
+    async fn decision(&self, job: &Job) -> Option<TickDecision> {
+        let now = clock::now();
+        let scheduled_at = job.next.scheduled_at;
+        let said = |next: Option<Upcoming>, proposal: TickProposal| TickDecision {
+            schedule: job.declared.name.clone(),
+            version: job.version,
+            series: job.series,
+            scheduled_at,
+            next,
+            decided_at: now,
+            proposal,
+        };
+        let Some(ticks) = self.calendar(job) else {
+            // It was checked when it was declared; another version of this program may know fewer time zones.
+            let reason = "this version of the scheduler does not understand the schedule's calendar".to_owned();
+            return Some(said(None, TickProposal::Failed { reason }));
+        };
+        let next = match job.series {
+            Series::Backfill(id) => self.next_of_backfill(id, &ticks, scheduled_at).await?,
+            Series::Calendar | Series::Manual => match due(&ticks, &job.declared.catch_up, job.next, now)? {
+                Due { fate: Fate::Missed { until, count, reason }, next, .. } => {
+                    return Some(said(next, TickProposal::Missed { until, count, reason }));
+                }
+                Due { fate: Fate::Run, next, .. } => next,
+            },
+        };
+        let prepared = lock(&self.prepared).remove(&job.declared.name).filter(|prepared| prepared.is_of(job));
+        let current = self.current(job).await?;
+        let prepared = prepared.map(|prepared| prepared.submission);
+        let prepared = prepared.filter(|run| run.deployed.as_ref().map(|deployed| deployed.bundle) == current);
+        let planned = match prepared {
+            Some(submission) => Ok(submission),
+            None => self.plan(job, &ticks).await,
+        };
+        match planned {
+            Ok(submission) => Some(said(next, TickProposal::Run(Box::new(submission)))),
+            Err(Refused::ForGood(reason)) => Some(said(next, TickProposal::Failed { reason })),
+            Err(Refused::ForNow) => None,
+        }
+    }
+
+    async fn next_of_backfill(&self, id: BackfillId, ticks: &Ticks, at: Timestamp) -> Option<Option<Upcoming>> {
+        use crate::state::schedules::Order;
+        let known = self.handle.read(Consistency::Stale, |state| {
+            state.backfill(&id).map(|backfill| (backfill.order, backfill.from, backfill.until))
+        });
+        let (order, from, until) = known.await.ok()??;
+        let following = match order {
+            Order::OldestFirst => ticks.after(at).filter(|tick| *tick <= until),
+            Order::NewestFirst => ticks.before(at).filter(|tick| *tick >= from),
+        };
+        Some(following.map(|tick| Upcoming { scheduled_at: tick, due_at: tick }))
+    }
+
+    /// The bundle that the schedule runs now.
+    async fn current(&self, job: &Job) -> Option<Option<common::ContentDigest>> {
+        let run = &job.declared.run;
+        let bundle = |state: &State| Planner::bundle(state, &run.project, run.bundle);
+        self.handle.read(Consistency::Stale, bundle).await.ok()
+    }
+
+    async fn plan(&self, job: &Job, ticks: &Ticks) -> Result<Submission, Refused> {
+        let Ok(_permit) = self.planning.acquire().await else { return Err(Refused::ForNow) };
+        let series = match job.series {
+            Series::Calendar | Series::Manual => String::new(),
+            Series::Backfill(id) => format!("{id}/"),
+        };
+        let name = &job.declared.name;
+        let micros = job.next.scheduled_at.as_micros();
+        let request = RequestId(format!("tick/{series}{name}/{micros}").into());
+        plan(&self.planner, &job.declared, ticks, job.next.scheduled_at, request).await
+    }
+
+    fn calendar(&self, job: &Job) -> Option<Arc<Ticks>> {
+        let name = &job.declared.name;
+        if matches!(job.series, Series::Backfill(_)) {
+            return Ticks::new(name, &job.declared.calendar).ok().map(Arc::new);
+        }
+        if let Some((_, ticks)) = lock(&self.calendars).get(name).filter(|(version, _)| *version == job.version) {
+            return Some(ticks.clone());
+        }
+        let ticks = Arc::new(Ticks::new(name, &job.declared.calendar).ok()?);
+        let mut calendars = lock(&self.calendars);
+        if calendars.len() >= crate::state::schedules::SCHEDULES_MAX {
+            calendars.clear();
+        }
+        calendars.insert(name.clone(), (job.version, ticks.clone()));
+        Some(ticks)
+    }
+}
+
+impl Prepared {
+    fn is_of(&self, job: &Job) -> bool {
+        job.series == Series::Calendar && (self.version, self.scheduled_at) == (job.version, job.next.scheduled_at)
+    }
+}
+
+/// Why a tick has no run.
+pub enum Refused {
+    /// Planning again would say the same.
+    ForGood(String),
+    /// This replica cannot tell now.
+    ForNow,
+}
+
+/// The run of a tick: variables rendered, project parsed, nodes selected.
+pub async fn plan(
+    planner: &Planner,
+    declared: &Schedule,
+    ticks: &Ticks,
+    scheduled_at: Timestamp,
+    request: RequestId,
+) -> Result<Submission, Refused> {
+    let mut submit = proto::schedule::submit(declared.run.clone(), request);
+    if vars::are_templates(&submit.options.vars) {
+        let times = TickTimes {
+            schedule: declared.name.clone(),
+            zone: ticks.zone(),
+            data_interval_start: ticks.before(scheduled_at).unwrap_or(scheduled_at),
+            scheduled_at,
+        };
+        let vars = submit.options.vars.clone();
+        let rendered = tokio::task::spawn_blocking(move || vars::render(&vars, &times)).await;
+        let rendered =
+            rendered.map_err(|_| Refused::ForGood("the variables could not be rendered: a defect".to_owned()))?;
+        submit.options.vars = rendered.map_err(Refused::ForGood)?;
+    }
+    match planner.plan_from_here(submit).await {
+        Ok(Planned { submission, .. }) => Ok(submission),
+        Err(status) if is_for_now(&status) => Err(Refused::ForNow),
+        Err(status) => Err(Refused::ForGood(status.message().to_owned())),
+    }
+}
+
+fn is_for_now(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Every change is whole before anything that could panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A moment in the time zone of a calendar, as RFC 3339.
+pub fn local(ticks: &Ticks, at: Timestamp) -> String {
+    calendar::moment(at).map(|at| at.with_timezone(&ticks.zone()).to_rfc3339()).unwrap_or_default()
+}
