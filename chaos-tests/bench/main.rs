@@ -12,6 +12,7 @@ mod disk;
 mod figures;
 mod measurements;
 mod noop;
+mod ticks;
 mod workload;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ enum Part {
     WorkerLoss,
     Kills,
     Memory,
+    Ticks,
 }
 
 impl Part {
@@ -63,6 +65,7 @@ impl Part {
             Self::Large => 120,
             Self::Memory => 180,
             Self::Kills => 240,
+            Self::Ticks => 420,
         })
     }
 }
@@ -100,6 +103,11 @@ async fn main() -> Result<()> {
                     let folder = args.folder.join("memory");
                     let sparing = Cluster::start(&args.kontiki, &folder, &GIVES_BACK_AT_ONCE).await?;
                     measurements::memory(&sparing, args.tasks).await
+                }
+                Part::Ticks => {
+                    let folder = args.folder.join("ticks");
+                    let mut own = Cluster::start(&args.kontiki, &folder, &[]).await?;
+                    ticks::measure(&mut own).await
                 }
             }
         };

@@ -226,7 +226,7 @@ impl Load {
 }
 
 /// Seconds of processor time that a process used so far.
-fn cpu(process: u32) -> Result<f64> {
+pub fn cpu(process: u32) -> Result<f64> {
     const TICKS_A_SECOND: f64 = 100.0;
     let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     let after_name = text.rsplit_once(')').context("stat has a name")?.1;

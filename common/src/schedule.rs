@@ -53,7 +53,7 @@ pub struct Schedule {
     pub run: RunTemplate,
     pub overlap: Overlap,
     pub catch_up: CatchUp,
-    /// After `scheduled_at`: a run that has not succeeded by then is late.
+    /// After `scheduled_at`: a run that has not succeeded by then is late. Nobody is told yet, so none can be declared.
     pub deadline: Option<Duration>,
 }
 

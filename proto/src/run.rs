@@ -126,7 +126,7 @@ fn check_texts<'t>(field: &'static str, texts: impl IntoIterator<Item = &'t Stri
 }
 
 /// A limit of no time would end everything before it began.
-pub(crate) fn to_limit(field: &'static str, limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Invalid> {
+fn to_limit(field: &'static str, limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Invalid> {
     let Some(limit) = limit.map(|limit| to_duration(field, limit)).transpose()? else { return Ok(None) };
     if limit.is_zero() { Err(Invalid::new(field, "is no time at all")) } else { Ok(Some(limit)) }
 }

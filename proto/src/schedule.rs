@@ -8,7 +8,7 @@ use common::{RequestId, Timestamp};
 
 use crate::description::{target, verb};
 use crate::invalid::Invalid;
-use crate::run::{Submit, retry, to_limit, to_submit};
+use crate::run::{Submit, retry, to_submit};
 use crate::scalar::{duration, of_json, timestamp, to_duration, to_timestamp};
 use crate::v1;
 
@@ -25,6 +25,9 @@ pub fn to_name(field: &'static str, name: &str) -> Result<ScheduleName, Invalid>
 /// The schedule, and whether it is to be paused or not; none leaves it as it is.
 pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), Invalid> {
     let name = to_name("name", &schedule.name)?;
+    if schedule.deadline.is_some() {
+        return Err(Invalid::new("deadline", "is not supported yet: nobody would be told"));
+    }
     if schedule.cron.len() > TEXT_MAX || schedule.time_zone.len() > TEXT_MAX {
         return Err(Invalid::new("cron", format!("is longer than {TEXT_MAX} bytes")));
     }
@@ -44,7 +47,7 @@ pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), I
         run: to_template(schedule.run.ok_or_else(|| Invalid::missing("run"))?)?,
         overlap,
         catch_up: to_catch_up(schedule.catch_up, policy)?,
-        deadline: to_limit("deadline", schedule.deadline)?,
+        deadline: None,
     };
     Ok((declared, schedule.paused))
 }

@@ -27,7 +27,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(lose_on_disconnect: bool) -> Self {
-        let policy = Policy { lease: LEASE, lose_on_disconnect, runs_kept: 2 };
+        let policy = Policy { lease: LEASE, lose_on_disconnect, runs_kept: 2, history_kept: None };
         Self { leader: Leader::new(State::default(), policy, FIRST, Timestamp(0)), now: Timestamp(0) }
     }
 
@@ -206,7 +206,7 @@ fn a_silent_worker_is_lost_when_its_lease_ends() {
 fn a_new_leader_gives_every_worker_a_whole_lease() {
     let mut fixture = Fixture::new(false);
     fixture.hello(1, "w", vec![]);
-    let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 2 };
+    let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 2, history_kept: None };
     let later = Timestamp(60_000_000);
     fixture.leader = Leader::new(fixture.leader.resign().state, policy, FIRST, later);
     assert_eq!(fixture.leader.next_tick(), Some(later.plus(LEASE)));
@@ -221,6 +221,25 @@ fn the_oldest_finished_runs_are_forgotten() {
     fixture.turn();
     let kept: Vec<_> = fixture.leader.state().runs().map(|run| run.id).collect();
     assert_eq!(kept, [run_id(3), run_id(4)]);
+}
+
+#[test]
+fn what_is_older_than_history_is_kept_is_forgotten() {
+    let kept = Duration::from_secs(7_200);
+    let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 10, history_kept: Some(kept) };
+    let mut fixture = Fixture::new(false);
+    fixture.propose(submit(plan(1, &[])));
+    fixture.turn();
+    let state = fixture.leader.resign().state;
+    let (finished_at, _) = state.finished().next().unwrap();
+    let mut leader = Leader::new(state, policy, FIRST, finished_at);
+    assert_eq!(leader.next_tick(), Some(finished_at.plus(kept)));
+    leader.tick(Timestamp(finished_at.0 + kept.as_micros() as i64 - 1));
+    assert!(!leader.has_pending());
+    leader.tick(finished_at.plus(kept));
+    let entries = leader.take_batch(finished_at.plus(kept));
+    let commands: Vec<_> = entries.into_iter().map(|entry| entry.command).collect();
+    assert_eq!(commands, [Command::RemoveRuns { runs: vec![run_id(1)] }]);
 }
 
 #[test]

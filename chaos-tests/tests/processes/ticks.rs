@@ -14,7 +14,8 @@ use crate::project::Project;
 use crate::warehouse::Warehouse;
 
 /// Models that read raw data only, each the whole run of a schedule that is due every second.
-const MODELS: [&str; 4] = ["stg_branches", "stg_customers", "stg_recipes", "stg_inventory_movements"];
+const MODELS: [&str; 6] =
+    ["stg_branches", "stg_customers", "stg_recipes", "stg_orders", "stg_deliveries", "stg_inventory_movements"];
 /// Ticks that are awaited, over all schedules.
 const TICKS: usize = 200;
 const KILLS: usize = 4;

@@ -61,5 +61,6 @@ fn of_settings(settings: config::Server, port: u16) -> Config {
     };
     config.policy.lease = settings.lease;
     config.policy.runs_kept = settings.runs_kept as usize;
+    config.policy.history_kept = Some(settings.history_kept);
     config
 }

@@ -25,6 +25,8 @@ section! {
         "lease" lease: Duration = "10s",
         #[doc = "Finished runs that are remembered"]
         "runs-kept" runs_kept: u32 = "1000",
+        #[doc = "Finished runs, and what was decided about ticks of schedules, are remembered for so long at most"]
+        "history-kept" history_kept: Duration = "2160h",
         #[doc = "How often the leader is heard by its followers"]
         "heartbeat-interval" heartbeat_interval: Duration = "100ms",
         #[doc = "The shorter end of the random time that a replica waits, beyond the longer one, before it stands for election"]

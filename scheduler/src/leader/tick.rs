@@ -18,6 +18,8 @@ pub struct Policy {
     pub lose_on_disconnect: bool,
     /// Finished runs that are remembered.
     pub runs_kept: usize,
+    /// Finished runs and decided ticks are remembered for so long at most.
+    pub history_kept: Option<Duration>,
 }
 
 /// When each worker was last heard. Lives on the leader only: heartbeats never enter the log.
@@ -52,6 +54,9 @@ impl Liveness {
     }
 }
 
+/// Old ticks are looked for so often.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
 /// How long files are kept that no bundle names: long enough to upload the rest of a project.
 const LOOSE_KEPT: Duration = Duration::from_secs(3_600);
 
@@ -59,7 +64,16 @@ const LOOSE_KEPT: Duration = Duration::from_secs(3_600);
 pub(super) fn next(state: &State, liveness: &Liveness, policy: &Policy) -> Option<Timestamp> {
     let lease = state.workers().map(|(worker, _)| liveness.expiry(worker, policy)).min();
     let loose = state.projects().loose_since().map(|since| since.plus(LOOSE_KEPT));
-    [lease, loose, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
+    let old = policy.history_kept.and_then(|kept| {
+        let run = state.finished().next().map(|(at, _)| at.plus(kept));
+        let ticks = has_ticks(state).then(|| state.forgotten_before().plus(kept).plus(FORGET_EVERY));
+        run.into_iter().chain(ticks).min()
+    });
+    [lease, loose, old, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
+}
+
+fn has_ticks(state: &State) -> bool {
+    state.schedules().len() > 0 || state.backfills().next().is_some()
 }
 
 pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp) -> Vec<Command> {
@@ -81,10 +95,18 @@ pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp)
         commands.push(Command::CollectBlobs { before });
     }
     let finished = state.finished();
-    let old = finished.len().saturating_sub(policy.runs_kept);
-    if old > 0 {
-        let runs: Vec<RunId> = finished.take(old).map(|(_, run)| run).collect();
+    let too_many = finished.len().saturating_sub(policy.runs_kept);
+    let is_too_old = |at: Timestamp| policy.history_kept.is_some_and(|kept| at.plus(kept) <= now);
+    let old = finished.enumerate().take_while(|(place, (at, _))| *place < too_many || is_too_old(*at));
+    let runs: Vec<RunId> = old.map(|(_, (_, run))| run).collect();
+    if !runs.is_empty() {
         commands.push(Command::RemoveRuns { runs });
+    }
+    if let Some(kept) = policy.history_kept.filter(|_| has_ticks(state)) {
+        let before = Timestamp(now.as_micros().saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX)));
+        if state.forgotten_before().plus(FORGET_EVERY) <= before {
+            commands.push(Command::ForgetTicks { before });
+        }
     }
     commands
 }

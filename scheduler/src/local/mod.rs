@@ -49,7 +49,7 @@ impl Config {
     }
 
     fn policy(&self) -> Policy {
-        Policy { lease: self.lease, lose_on_disconnect: true, runs_kept: self.runs_kept }
+        Policy { lease: self.lease, lose_on_disconnect: true, runs_kept: self.runs_kept, history_kept: None }
     }
 }
 

@@ -65,7 +65,12 @@ impl Config {
             peers: Vec::new(),
             replicas: 1,
             timings: Timings::default(),
-            policy: Policy { lease: Duration::from_secs(10), lose_on_disconnect: false, runs_kept: 1_000 },
+            policy: Policy {
+                lease: Duration::from_secs(10),
+                lose_on_disconnect: false,
+                runs_kept: 1_000,
+                history_kept: None,
+            },
             snapshot_entries: 20_000,
             sync: Durability::default(),
         }

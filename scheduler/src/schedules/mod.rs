@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Invariants:
-//! - Everything but [`driver`] is pure: the time, the state and the calendar decide, the same on every replica with the same time zones.
+//! - Everything here is pure: the time, the state and the calendar decide, the same on every replica with the same time zones.
 //! - Ticks are known by their nominal time in UTC. Local time is only how people say which they are.
 
 pub mod calendar;

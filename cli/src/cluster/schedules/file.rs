@@ -76,7 +76,7 @@ fn schedule(call: &Call, opened: &Opened, mut fields: Fields<'_>) -> Option<Sche
         jitter: length(&mut fields, "jitter").map(duration),
         overlap: overlap(&mut fields).into(),
         catch_up: catch_up(&mut fields),
-        deadline: length(&mut fields, "deadline").map(duration),
+        deadline: None,
         paused: fields.bool("paused").or_else(|| fields.bool("suspend")),
         run: Some(run_of(call, opened, &mut fields)?),
         time_zone,

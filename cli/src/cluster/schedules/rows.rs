@@ -105,7 +105,6 @@ pub fn declaration(declared: &Schedule) -> Json {
             "policy": policy(catch_up.policy()),
             "max": catch_up.ticks_max,
         },
-        "deadline": length(declared.deadline.as_ref()),
         "paused": declared.paused,
     })
 }
