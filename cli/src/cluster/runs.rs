@@ -16,7 +16,7 @@ use super::trace;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     column("RUN"),
     column("PROJECT"),
     column("VERB"),
@@ -25,6 +25,7 @@ const COLUMNS: [Column; 9] = [
     column("DONE"),
     column("SUBMITTED"),
     column("TOOK"),
+    wide("SCHEDULE"),
     wide("BUNDLE"),
 ];
 const PAGE_SIZE_MAX: u32 = 500;
@@ -154,6 +155,7 @@ fn row(run: &Run) -> Row {
             format!("{done}/{}", counts.total),
             moment(run.submitted_at.as_ref()),
             span(run.submitted_at.as_ref(), run.finished_at.as_ref()),
+            run.schedule.clone(),
             short(&run.bundle_digest),
         ],
         json: json!({
@@ -168,6 +170,8 @@ fn row(run: &Run) -> Row {
             "submitted_at": moment(run.submitted_at.as_ref()),
             "finished_at": run.finished_at.as_ref().map(|at| moment(Some(at))),
             "trace_id": run.trace_id,
+            "schedule": run.schedule,
+            "scheduled_at": run.scheduled_at.as_ref().map(|at| moment(Some(at))),
             "counts": {
                 "total": counts.total,
                 "success": counts.success,

@@ -49,6 +49,13 @@ fn schedules_are_declared_and_run_by_themselves() {
     let known = ticks.len();
     ticks.dedup();
     assert_eq!(ticks.len(), known, "a tick is decided once");
+    let paused = std::time::Instant::now();
+    fleet.until("a tick that the pause keeps from being due", || paused.elapsed().as_secs() >= 2);
+    declare(&fleet, &SECONDLY.replace("select: first", "select: first\n    paused: false"));
+    expect(&fleet, &["schedule", "apply"], 0).says("  - paused: true\n  + paused: false");
+    let history = fleet.json(&["schedule", "history", "secondly", "--limit", "500"]);
+    let reasons = history.as_array().unwrap().iter().map(|tick| tick["reason"].as_str().unwrap());
+    assert_eq!(reasons.filter(|reason| *reason == "the schedule was paused").count(), 1);
     let nightly = fleet.json(&["schedule", "get", "nightly"]);
     assert_eq!((nightly["overlap"].as_str(), nightly["paused"].as_bool()), (Some("cancel_other"), Some(true)));
     assert_eq!(nightly["catch_up"]["window"], "60s");
@@ -59,6 +66,7 @@ fn schedules_are_declared_and_run_by_themselves() {
     changed.says("schedule nightly changed\n  - cron: \"0 3 * * *\"\n  + cron: \"0 4 * * *\"");
     let run = expect(&fleet, &["schedule", "trigger", "nightly"], 0).stdout.trim().to_owned();
     expect(&fleet, &["runs", "watch", &run], 0);
+    assert_eq!(fleet.json(&["runs", "get", &run])["schedule"], "nightly");
     expect(&fleet, &["schedule", "delete", "nightly"], 0);
     expect(&fleet, &["schedule", "pause", "nightly"], 2).says("K4003").says("schedule 'nightly' does not exist");
 }

@@ -208,7 +208,7 @@ impl RunService for Service {
             let tasks = (from..until).filter_map(|index| view::task_at(run, index)).collect();
             let has_more = request.with_tasks && until < total;
             let next_page_token = if has_more { (until - 1).to_string() } else { String::new() };
-            Some(v1::GetRunResponse { run: Some(view::in_full(run)), tasks, next_page_token })
+            Some(v1::GetRunResponse { run: Some(view::in_full(state, run)), tasks, next_page_token })
         });
         found.await?.map(Response::new).ok_or_else(|| unknown(id))
     }
@@ -224,7 +224,7 @@ impl RunService for Service {
                 request.project.is_empty()
                     || run.deployed.as_ref().is_some_and(|deployed| deployed.project == request.project)
             };
-            let seen = rest.take(LOOKED_AT_MAX).filter(of_project).map(view::summary);
+            let seen = rest.take(LOOKED_AT_MAX).filter(of_project).map(|run| view::summary(state, run));
             seen.filter(|run| states.is_empty() || states.contains(&run.state())).take(size + 1).collect::<Vec<_>>()
         });
         let (runs, next_page_token) = pages::cut(page.await?, size, |run| run.run_id.clone());

@@ -95,12 +95,17 @@ impl Service {
             return Err(invalid(Invalid::new("schedules", format!("are more than {PUT_MAX}"))));
         }
         let now = clock::now();
-        let mut declared = Vec::with_capacity(request.schedules.len());
-        for schedule in request.schedules {
-            let (schedule, paused) = to_schedule(schedule).map_err(invalid)?;
-            let ticks = check(&schedule, now).map_err(invalid)?;
-            declared.push((schedule, paused, ticks));
-        }
+        // Templates may take a while.
+        let checked = tokio::task::spawn_blocking(move || {
+            let declare = |schedule: v1::Schedule| {
+                let (schedule, paused) = to_schedule(schedule)?;
+                let ticks = check(&schedule, now)?;
+                Ok((schedule, paused, ticks))
+            };
+            request.schedules.into_iter().map(declare).collect::<Result<Vec<_>, Invalid>>()
+        });
+        let checked = checked.await.map_err(|_| Status::internal("the schedules could not be checked: a defect"))?;
+        let declared = checked.map_err(invalid)?;
         let names: Vec<ScheduleName> = declared.iter().map(|(schedule, ..)| schedule.name.clone()).collect();
         let known: Vec<Option<Scheduled>> =
             self.read(|state| names.iter().map(|name| state.schedule(name).cloned()).collect()).await?;
@@ -109,6 +114,10 @@ impl Service {
         for ((declared, paused, ticks), known) in declared.into_iter().zip(known) {
             let next = coming(&ticks, known.as_ref(), now);
             applied.push(view::applied(known.as_ref(), &declared, paused, next));
+            if !request.dry_run && paused == Some(false) && known.is_some_and(|known| known.is_paused()) {
+                // What the pause kept from being due is recorded.
+                self.resume(declared.name.clone()).await?;
+            }
             puts.push(PutSchedule { declared, next, paused });
         }
         if !request.dry_run {

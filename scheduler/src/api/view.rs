@@ -7,13 +7,14 @@ use proto::scalar::timestamp;
 use proto::v1::{self, get_task_response};
 use proto::{description, run, task};
 
-use crate::state::{Counts, Ending, Failure, Run, RunOutcome, RunState, StopCause, Tried};
+use crate::state::{Counts, Ending, Failure, Run, RunOutcome, RunState, State, StopCause, Tried};
 
 /// Where in a `traceparent` the trace id is.
 const TRACE_ID: std::ops::Range<usize> = 3..35;
 
 /// A run, its counts without looking at each task: what has not begun counts as pending.
-pub fn summary(run: &Run) -> v1::Run {
+pub fn summary(state: &State, run: &Run) -> v1::Run {
+    let origin = state.origin(&run.id);
     let counts = run.counts();
     let running = run.running();
     let pending = counts.total.saturating_sub(counts.finished() + running);
@@ -38,12 +39,14 @@ pub fn summary(run: &Run) -> v1::Run {
         sequence: run.last_sequence(),
         trace_id: trace_id.to_owned(),
         full_refresh: run.options.full_refresh,
+        schedule: origin.map(|origin| origin.schedule.to_string()).unwrap_or_default(),
+        scheduled_at: origin.map(|origin| timestamp(origin.scheduled_at)),
     }
 }
 
 /// A run with what each of its unfinished tasks waits for.
-pub fn in_full(run: &Run) -> v1::Run {
-    let mut view = summary(run);
+pub fn in_full(state: &State, run: &Run) -> v1::Run {
+    let mut view = summary(state, run);
     let mut counts = v1::TaskCounts { pending: 0, running: 0, ..view.counts.unwrap_or_default() };
     for task in run.tasks() {
         match task.state {
