@@ -107,6 +107,18 @@ fn ticks_are_between_start_and_end() {
 }
 
 #[test]
+fn parts_of_seconds_are_behind_the_tick_of_their_second() {
+    for cron in ["* * * * *", "0 12 * * *", "* * * * * *"] {
+        let ticks = ticks(cron, "America/New_York");
+        let (noon, later) = (at("2026-05-01T12:00:00-04:00"), at("2026-05-01T12:00:00.35-04:00"));
+        assert_eq!(ticks.before(later), Some(noon), "{cron}");
+        assert!(ticks.before(noon) < Some(noon) && ticks.after(later) > Some(later), "{cron}");
+        assert_eq!(ticks.from(noon), Some(noon), "{cron}");
+        assert_eq!(ticks.count(noon, later), (1, Some(noon)), "{cron}");
+    }
+}
+
+#[test]
 fn jitter_stays_within_its_bound_and_is_always_the_same() {
     let jitter = Duration::from_secs(60);
     let of = |schedule: &str| {

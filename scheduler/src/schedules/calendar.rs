@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Timelike, Utc};
 use chrono_tz::Tz;
 use common::Timestamp;
 use common::schedule::{Calendar, ScheduleName, Upcoming};
@@ -150,6 +150,11 @@ impl Ticks {
         self.after(after).map(|tick| self.upcoming(tick))
     }
 
+    /// In the calendar's time zone, as RFC 3339.
+    pub fn local(&self, at: Timestamp) -> String {
+        moment(at).map(|at| at.with_timezone(&self.zone).to_rfc3339()).unwrap_or_default()
+    }
+
     /// How many ticks there are from `from` up to `until`, both included, and the last of them. Counts to [`COUNT_MAX`].
     pub fn count(&self, from: Timestamp, until: Timestamp) -> (u64, Option<Timestamp>) {
         let last = self.before(Timestamp(until.as_micros().saturating_add(1))).filter(|last| *last >= from);
@@ -181,7 +186,9 @@ impl Local for Ticks {
     }
 
     fn behind(&self, from: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.find(from, false, Direction::Backward)
+        // The expression knows whole seconds only: behind a part of one is that second itself.
+        let whole = from.with_nanosecond(0)?;
+        self.find(whole, whole < from, Direction::Backward)
     }
 }
 
