@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chaos_tests::dice::Dice;
-use common::run::{RetryPolicy, RunOptions, RunPlan, RunTarget, Verb};
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, RunTemplate, Schedule, Upcoming};
+use common::run::{RetryPolicy, RunOptions, RunPlan, RunRequest, RunTarget, Verb};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, Upcoming};
 use common::target::AdapterType;
 use common::{RequestId, RunId, ScheduleName, Timestamp};
 use scheduler::schedules::Ticks;
@@ -43,7 +43,7 @@ fn schedule(number: usize) -> Schedule {
             end_at: None,
             jitter: Duration::from_secs((number % 3) as u64 * 60),
         },
-        run: RunTemplate {
+        run: RunRequest {
             project: "shop".to_owned(),
             bundle: None,
             target: RunTarget {

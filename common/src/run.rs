@@ -57,6 +57,28 @@ impl RunOptions {
     }
 }
 
+/// A run as it is asked for, before anybody knows its nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRequest {
+    pub project: String,
+    /// None stands for the bundle that is deployed last when the run is planned.
+    pub bundle: Option<ContentDigest>,
+    pub target: RunTarget,
+    pub options: RunOptions,
+    pub select: Vec<String>,
+    pub exclude: Vec<String>,
+    pub selector: Option<String>,
+    pub resource_types: Vec<String>,
+    pub exclude_resource_types: Vec<String>,
+    /// Empty for dbt's default.
+    pub indirect_selection: String,
+    pub priority: i32,
+    pub timeout: Option<Duration>,
+    pub task_timeout: Option<Duration>,
+    pub retry: RetryPolicy,
+    pub worker_labels: BTreeMap<String, String>,
+}
+
 /// One task of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTask {

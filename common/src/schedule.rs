@@ -1,14 +1,13 @@
 //! Schedules: when runs of a project are due, and what happens where that is not simple.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{RetryPolicy, RunOptions, RunTarget};
-use crate::{ContentDigest, RunId, Timestamp};
+use crate::run::RunRequest;
+use crate::{RunId, Timestamp};
 
 /// Names a schedule in its cluster.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,7 +49,8 @@ impl fmt::Debug for ScheduleName {
 pub struct Schedule {
     pub name: ScheduleName,
     pub calendar: Calendar,
-    pub run: RunTemplate,
+    /// What a tick runs. Strings of `options.vars` may be templates over the tick.
+    pub run: RunRequest,
     pub overlap: Overlap,
     pub catch_up: CatchUp,
     /// After `scheduled_at`: a run that has not succeeded by then is late. Nobody is told yet, so none can be declared.
@@ -71,27 +71,6 @@ pub struct Calendar {
     /// Each tick is due at most so much later than `scheduled_at`, by an amount that its schedule and it decide: many schedules of the
     /// same minute do not all begin at once.
     pub jitter: Duration,
-}
-
-/// What a tick runs. Strings of `options.vars` may be templates over the tick.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunTemplate {
-    pub project: String,
-    /// None stands for the bundle that is deployed last when the tick is due.
-    pub bundle: Option<ContentDigest>,
-    pub target: RunTarget,
-    pub options: RunOptions,
-    pub select: Vec<String>,
-    pub exclude: Vec<String>,
-    pub selector: Option<String>,
-    pub resource_types: Vec<String>,
-    pub exclude_resource_types: Vec<String>,
-    pub indirect_selection: String,
-    pub priority: i32,
-    pub timeout: Option<Duration>,
-    pub task_timeout: Option<Duration>,
-    pub retry: RetryPolicy,
-    pub worker_labels: BTreeMap<String, String>,
 }
 
 /// What becomes of a tick while a run of an earlier one has not finished.

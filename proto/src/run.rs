@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::diagnostic::Severity;
-use common::run::{RetryPolicy, RunOptions};
-use common::target::Target;
+use common::run::{RetryPolicy, RunOptions, RunRequest};
 use common::task::{FailureKinds, TaskState};
-use common::{ContentDigest, Diagnostic, NodeId, RequestId};
+use common::{Diagnostic, NodeId, RequestId};
 
 use crate::description::{to_target, to_verb};
 use crate::invalid::Invalid;
@@ -32,25 +31,9 @@ const ATTEMPTS_MAX: u32 = 100;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submit {
     pub request: RequestId,
-    pub project: String,
-    /// None stands for the one deployed last.
-    pub bundle: Option<ContentDigest>,
-    pub target: Target,
-    pub options: RunOptions,
-    pub select: Vec<String>,
-    pub exclude: Vec<String>,
-    pub selector: Option<String>,
-    pub resource_types: Vec<String>,
-    pub exclude_resource_types: Vec<String>,
+    pub run: RunRequest,
     /// Statuses of an earlier run.
     pub results: BTreeMap<NodeId, String>,
-    /// Empty for dbt's default.
-    pub indirect_selection: String,
-    pub priority: i32,
-    pub timeout: Option<Duration>,
-    pub task_timeout: Option<Duration>,
-    pub retry: RetryPolicy,
-    pub worker_labels: BTreeMap<String, String>,
 }
 
 pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
@@ -76,11 +59,10 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
         [] => None,
         digest => Some(project::to_digest("bundle_digest", digest)?),
     };
-    Ok(Submit {
-        request: id,
+    let run = RunRequest {
         project: request.project,
         bundle,
-        target: to_target(target)?,
+        target: (&to_target(target)?).into(),
         options: RunOptions {
             verb,
             full_refresh: request.full_refresh,
@@ -94,14 +76,15 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
         selector: Some(request.selector).filter(|selector| !selector.is_empty()),
         resource_types: request.resource_types,
         exclude_resource_types: request.exclude_resource_types,
-        results: request.results.into_iter().map(|(node, status)| (node.into(), status)).collect(),
         indirect_selection: request.indirect_selection,
         priority: request.priority,
         timeout: to_limit("timeout", request.timeout)?,
         task_timeout: to_limit("task_timeout", request.task_timeout)?,
         retry: request.retry.map(to_retry).transpose()?.unwrap_or_default(),
         worker_labels: request.worker_labels.into_iter().collect(),
-    })
+    };
+    let results = request.results.into_iter().map(|(node, status)| (node.into(), status)).collect();
+    Ok(Submit { request: id, run, results })
 }
 
 /// The id that makes a request safe to repeat.
@@ -237,8 +220,9 @@ mod tests {
     #[test]
     fn what_is_left_out_has_the_defaults() {
         let submit = to_submit(request()).unwrap();
-        assert_eq!((submit.options.verb, submit.bundle, submit.timeout), (Verb::Build, None, None));
-        assert_eq!(submit.retry, RetryPolicy::default());
+        let run = submit.run;
+        assert_eq!((run.options.verb, run.bundle, run.timeout), (Verb::Build, None, None));
+        assert_eq!(run.retry, RetryPolicy::default());
     }
 
     /// Breaks a request.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use common::run::RunTarget;
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Decision, Overlap, RunTemplate, Schedule, ScheduleName};
-use common::{RequestId, Timestamp};
+use common::Timestamp;
+use common::run::RunRequest;
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Decision, Overlap, Schedule, ScheduleName};
 
 use crate::description::{target, verb};
 use crate::invalid::Invalid;
-use crate::run::{Submit, retry, to_submit};
+use crate::run::{retry, to_submit};
 use crate::scalar::{duration, of_json, timestamp, to_duration, to_timestamp};
 use crate::v1;
 
@@ -31,7 +31,7 @@ pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), I
     if schedule.cron.len() > TEXT_MAX || schedule.time_zone.len() > TEXT_MAX {
         return Err(Invalid::new("cron", format!("is longer than {TEXT_MAX} bytes")));
     }
-    let (overlap, policy) = (to_overlap(schedule.overlap())?, schedule.catch_up.map(|catch_up| catch_up.policy()));
+    let overlap = to_overlap(schedule.overlap());
     let at = |at: Option<prost_types::Timestamp>| at.map(|at| to_timestamp(Some(at)));
     let jitter = schedule.jitter.map(|jitter| to_duration("jitter", jitter)).transpose()?;
     let calendar = Calendar {
@@ -44,15 +44,15 @@ pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), I
     let declared = Schedule {
         name,
         calendar,
-        run: to_template(schedule.run.ok_or_else(|| Invalid::missing("run"))?)?,
+        run: to_run(schedule.run.ok_or_else(|| Invalid::missing("run"))?)?,
         overlap,
-        catch_up: to_catch_up(schedule.catch_up, policy)?,
+        catch_up: to_catch_up(schedule.catch_up.unwrap_or_default())?,
         deadline: None,
     };
     Ok((declared, schedule.paused))
 }
 
-fn to_template(mut run: v1::SubmitRunRequest) -> Result<RunTemplate, Invalid> {
+fn to_run(mut run: v1::SubmitRunRequest) -> Result<RunRequest, Invalid> {
     if !run.request_id.is_empty() {
         return Err(Invalid::new("run.request_id", "is chosen by the cluster, one for each tick"));
     }
@@ -60,73 +60,32 @@ fn to_template(mut run: v1::SubmitRunRequest) -> Result<RunTemplate, Invalid> {
         return Err(Invalid::new("run.results", "are of one run, which a schedule does not know"));
     }
     run.request_id = "schedule".to_owned();
-    let submit = to_submit(run)?;
-    Ok(RunTemplate {
-        project: submit.project,
-        bundle: submit.bundle,
-        target: RunTarget::from(&submit.target),
-        options: submit.options,
-        select: submit.select,
-        exclude: submit.exclude,
-        selector: submit.selector,
-        resource_types: submit.resource_types,
-        exclude_resource_types: submit.exclude_resource_types,
-        indirect_selection: submit.indirect_selection,
-        priority: submit.priority,
-        timeout: submit.timeout,
-        task_timeout: submit.task_timeout,
-        retry: submit.retry,
-        worker_labels: submit.worker_labels,
-    })
+    to_submit(run).map(|submit| submit.run)
 }
 
-/// What a tick asks for, before its variables are rendered.
-pub fn submit(template: RunTemplate, request: RequestId) -> Submit {
-    Submit {
-        request,
-        project: template.project,
-        bundle: template.bundle,
-        target: template.target.into(),
-        options: template.options,
-        select: template.select,
-        exclude: template.exclude,
-        selector: template.selector,
-        resource_types: template.resource_types,
-        exclude_resource_types: template.exclude_resource_types,
-        results: Default::default(),
-        indirect_selection: template.indirect_selection,
-        priority: template.priority,
-        timeout: template.timeout,
-        task_timeout: template.task_timeout,
-        retry: template.retry,
-        worker_labels: template.worker_labels,
-    }
-}
-
-fn to_overlap(overlap: v1::Overlap) -> Result<Overlap, Invalid> {
-    Ok(match overlap {
+fn to_overlap(overlap: v1::Overlap) -> Overlap {
+    match overlap {
         v1::Overlap::Unspecified | v1::Overlap::Skip => Overlap::Skip,
         v1::Overlap::BufferOne => Overlap::BufferOne,
         v1::Overlap::AllowAll => Overlap::AllowAll,
         v1::Overlap::CancelOther => Overlap::CancelOther,
-    })
+    }
 }
 
-fn to_catch_up(catch_up: Option<v1::CatchUp>, policy: Option<v1::CatchUpPolicy>) -> Result<CatchUp, Invalid> {
+fn to_catch_up(catch_up: v1::CatchUp) -> Result<CatchUp, Invalid> {
     let default = CatchUp::default();
-    let Some(v1::CatchUp { window, ticks_max, .. }) = catch_up else { return Ok(default) };
-    if ticks_max > TICKS_MAX {
+    if catch_up.ticks_max > TICKS_MAX {
         return Err(Invalid::new("catch_up.ticks_max", format!("is more than {TICKS_MAX}")));
     }
-    let window = window.map(|window| to_duration("catch_up.window", window)).transpose()?;
+    let window = catch_up.window.map(|window| to_duration("catch_up.window", window)).transpose()?;
     Ok(CatchUp {
         window: window.unwrap_or(default.window),
-        policy: match policy.unwrap_or_default() {
+        policy: match catch_up.policy() {
             v1::CatchUpPolicy::Unspecified | v1::CatchUpPolicy::Latest => CatchUpPolicy::Latest,
             v1::CatchUpPolicy::All => CatchUpPolicy::All,
             v1::CatchUpPolicy::None => CatchUpPolicy::None,
         },
-        ticks_max: if ticks_max == 0 { default.ticks_max } else { ticks_max },
+        ticks_max: if catch_up.ticks_max == 0 { default.ticks_max } else { catch_up.ticks_max },
     })
 }
 
@@ -148,7 +107,7 @@ pub fn schedule(declared: &Schedule, paused: Option<bool>) -> v1::Schedule {
         name: name.to_string(),
         cron: calendar.cron.clone(),
         time_zone: calendar.time_zone.clone(),
-        run: Some(template(run)),
+        run: Some(request(run)),
         start_at: calendar.start_at.map(timestamp),
         end_at: calendar.end_at.map(timestamp),
         jitter: Some(calendar.jitter).filter(|jitter| !jitter.is_zero()).map(duration),
@@ -163,7 +122,7 @@ pub fn schedule(declared: &Schedule, paused: Option<bool>) -> v1::Schedule {
     }
 }
 
-fn template(run: &RunTemplate) -> v1::SubmitRunRequest {
+fn request(run: &RunRequest) -> v1::SubmitRunRequest {
     v1::SubmitRunRequest {
         request_id: String::new(),
         project: run.project.clone(),

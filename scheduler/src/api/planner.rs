@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use common::{ContentDigest, Diagnostic};
+use common::Diagnostic;
+use common::run::RunRequest;
 use proto::run::Submit;
 use tonic::Status;
 
@@ -31,14 +32,14 @@ impl Planner {
 
     /// Asks this replica's state, as it is.
     pub async fn plan_from_here(&self, submit: Submit) -> Result<Planned, Status> {
-        let known = self.handle.read(Consistency::Stale, |state: &State| Known::of(state, &submit)).await;
+        let known = self.handle.read(Consistency::Stale, |state: &State| Known::of(state, &submit.run)).await;
         self.plan(known.map_err(|error| refusal::failed(&error))?, submit).await
     }
 
     /// The refusal says whether the project is not deployed, or what is wrong with it.
     pub async fn plan(&self, known: Known, submit: Submit) -> Result<Planned, Status> {
-        let bundle = known.bundle.ok_or_else(|| not_deployed(&submit))?;
-        let key = Key { bundle, target: submit.target.clone(), vars: submit.options.vars.clone() };
+        let bundle = known.bundle.ok_or_else(|| not_deployed(&submit.run))?;
+        let key = Key { bundle, target: submit.run.target.clone().into(), vars: submit.run.options.vars.clone() };
         let parsed = self.manifests.get(&key).await?;
         let planned = tokio::task::spawn_blocking(move || {
             let mut findings = parsed.findings.clone();
@@ -53,16 +54,11 @@ impl Planner {
             None => Err(findings::refuse(&findings)),
         }
     }
-
-    /// The bundle that a request means now.
-    pub fn bundle(state: &State, project: &str, pinned: Option<ContentDigest>) -> Option<ContentDigest> {
-        pinned.or_else(|| state.projects().deployments(project).next_back().map(|deployment| deployment.bundle))
-    }
 }
 
-fn not_deployed(submit: &Submit) -> Status {
-    refusal::not_found(match submit.bundle {
-        None => format!("project '{}' was never deployed", submit.project),
-        Some(bundle) => format!("project '{}' has no bundle {bundle}", submit.project),
+fn not_deployed(run: &RunRequest) -> Status {
+    refusal::not_found(match run.bundle {
+        None => format!("project '{}' was never deployed", run.project),
+        Some(bundle) => format!("project '{}' has no bundle {bundle}", run.project),
     })
 }

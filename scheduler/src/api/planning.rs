@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::diagnostic::Code;
-use common::run::{Deployed, RunPlan, Verb};
+use common::run::{Deployed, RunPlan, RunRequest, Verb};
 use common::target::{AdapterType, Target};
 use common::{ContentDigest, Diagnostic, NodeId, RunId};
 use dbt::graph::PlanOptions;
@@ -33,19 +33,23 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn of(state: &State, submit: &Submit) -> Self {
-        let deployments = state.projects().deployments(&submit.project);
-        let bundle = match submit.bundle {
-            None => deployments.map(|deployment| deployment.bundle).next_back(),
-            Some(bundle) => deployments.map(|deployment| deployment.bundle).find(|known| *known == bundle),
-        };
-        let workers = state.workers().filter(|(_, worker)| !worker.draining && worker.carries(&submit.worker_labels));
+    pub fn of(state: &State, run: &RunRequest) -> Self {
+        let workers = state.workers().filter(|(_, worker)| !worker.draining && worker.carries(&run.worker_labels));
         Self {
-            bundle,
-            durations: durations::of(earlier(state, &submit.project)),
+            bundle: bundle(state, run),
+            durations: durations::of(earlier(state, &run.project)),
             workers: workers.count(),
             pools: state.pools().map(|(pool, _)| pool.to_owned()).collect(),
         }
+    }
+}
+
+/// The bundle that a request means now, where the project has it.
+pub fn bundle(state: &State, run: &RunRequest) -> Option<ContentDigest> {
+    let mut bundles = state.projects().deployments(&run.project).map(|deployment| deployment.bundle);
+    match run.bundle {
+        None => bundles.next_back(),
+        Some(bundle) => bundles.find(|known| *known == bundle),
     }
 }
 
@@ -68,22 +72,24 @@ pub fn plan(
     known: &Known,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Submission> {
-    findings.extend(one_writer(&submit.target, known.workers));
-    let selected = select(&submit, ready, findings)?;
+    let Submit { request, run, results } = submit;
+    let target = Target::from(run.target.clone());
+    findings.extend(one_writer(&target, known.workers));
+    let selected = select(&run, results, ready, findings)?;
     findings.extend(dbt::graph::unsupported(&ready.manifest, selected.iter()));
     if findings.iter().any(Diagnostic::is_error) {
         return None;
     }
     let (exposures, wanted): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
         selected.into_iter().partition(|id| ready.manifest.exposures.contains_key(id));
-    let options = PlanOptions { tests_block: submit.options.verb == Verb::Build };
+    let options = PlanOptions { tests_block: run.options.verb == Verb::Build };
     let mut tasks = dbt::graph::plan(&ready.manifest, &ready.graph, &wanted, &known.durations, options);
     let is_empty = wanted.is_empty() && exposures.is_empty();
-    let executes = !matches!(submit.options.verb, Verb::Compile | Verb::Show);
+    let executes = !matches!(run.options.verb, Verb::Compile | Verb::Show);
     if executes && !is_empty {
         tasks = dbt::hooks::around(&ready.manifest, tasks);
     }
-    let pool = format!("target:{}.{}", submit.target.profile_name, submit.target.name);
+    let pool = format!("target:{}.{}", target.profile_name, target.name);
     for task in &mut tasks {
         let tags = ready.manifest.nodes.get(&task.node).map(|node| node.config.tags.as_slice()).unwrap_or_default();
         let tagged = tags.iter().map(|tag| format!("tag:{tag}")).filter(|pool| known.pools.contains(pool));
@@ -93,23 +99,28 @@ pub fn plan(
     let besides = wanted.iter().filter(|id| !planned.contains(id)).chain(&exposures);
     let selected_besides: Vec<NodeId> = besides.cloned().collect();
     let plan = RunPlan {
-        fail_fast: submit.options.fail_fast,
-        retry: submit.retry,
+        fail_fast: run.options.fail_fast,
+        retry: run.retry,
         // dbt's threads bound what runs at once on a target, over all of its runs.
-        pools: BTreeMap::from([(pool, submit.target.threads)]),
-        priority: submit.priority,
-        timeout: submit.timeout,
-        task_timeout: submit.task_timeout,
-        worker_labels: submit.worker_labels,
-        ..RunPlan::new(RunId(super::fresh::id()), submit.request, tasks)
+        pools: BTreeMap::from([(pool, target.threads)]),
+        priority: run.priority,
+        timeout: run.timeout,
+        task_timeout: run.task_timeout,
+        worker_labels: run.worker_labels,
+        ..RunPlan::new(RunId(super::fresh::id()), request, tasks)
     };
-    let deployed = Deployed { project: submit.project, bundle, target: (&submit.target).into() };
-    let submission = Submission::new(plan, submit.options, ready.digest.clone());
+    let deployed = Deployed { project: run.project, bundle, target: run.target };
+    let submission = Submission::new(plan, run.options, ready.digest.clone());
     Some(Submission { deployed: Some(deployed), selected_besides, ..submission })
 }
 
-fn select(submit: &Submit, ready: &Ready, findings: &mut Vec<Diagnostic>) -> Option<BTreeSet<NodeId>> {
-    let indirect = match submit.indirect_selection.as_str() {
+fn select(
+    run: &RunRequest,
+    results: BTreeMap<NodeId, String>,
+    ready: &Ready,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<BTreeSet<NodeId>> {
+    let indirect = match run.indirect_selection.as_str() {
         "" => Ok(Default::default()),
         named => named.parse().map_err(|problem: String| Diagnostic::error(Code::SelectorInvalid, problem)),
     };
@@ -121,14 +132,14 @@ fn select(submit: &Submit, ready: &Ready, findings: &mut Vec<Diagnostic>) -> Opt
         }
     };
     let selection = Selection {
-        purpose: Purpose::Run(submit.options.verb),
-        select: submit.select.clone(),
-        exclude: submit.exclude.clone(),
-        selector: submit.selector.clone(),
+        purpose: Purpose::Run(run.options.verb),
+        select: run.select.clone(),
+        exclude: run.exclude.clone(),
+        selector: run.selector.clone(),
         indirect,
-        resource_types: submit.resource_types.clone(),
-        exclude_resource_types: submit.exclude_resource_types.clone(),
-        results: Some(&submit.results).filter(|results| !results.is_empty()).cloned(),
+        resource_types: run.resource_types.clone(),
+        exclude_resource_types: run.exclude_resource_types.clone(),
+        results: Some(results).filter(|results| !results.is_empty()),
     };
     dbt::select::select(&ready.manifest, &ready.graph, &selection, findings)
 }

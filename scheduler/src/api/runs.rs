@@ -76,7 +76,7 @@ impl Service {
         let request = submit.request.clone();
         let known = self.read(false, |state| match state.run_of(&request).and_then(|id| state.run(&id)) {
             Some(run) => Err(repeated(run)),
-            None => Ok(Known::of(state, &submit)),
+            None => Ok(Known::of(state, &submit.run)),
         });
         let known = match known.await? {
             Ok(known) => known,

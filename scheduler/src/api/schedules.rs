@@ -13,7 +13,7 @@ use proto::v1::schedule_service_server::ScheduleService;
 use tonic::{Request, Response, Status};
 
 use super::planner::Planner;
-use super::ticking::{self, Refused, local};
+use super::ticking::{self, Refused};
 use super::{commit, pages, refusal, schedule_view as view};
 use crate::leader::Proposal;
 use crate::local::clock;
@@ -184,7 +184,7 @@ impl Service {
         let shown = coming.map(|tick| v1::preview_ticks_response::Preview {
             scheduled_at: Some(timestamp(tick)),
             due_at: Some(timestamp(ticks.upcoming(tick).due_at)),
-            local: local(&ticks, tick),
+            local: ticks.local(tick),
         });
         Ok(v1::PreviewTicksResponse { ticks: shown.collect() })
     }

@@ -9,26 +9,28 @@
 //! - A schedule that cannot be planned says so on its tick and holds up no other.
 //! - Deciding a tick whose outcome is not known again is safe: the state takes only the tick that is next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::schedule::{Decision, Schedule, Upcoming};
 use common::{RequestId, ScheduleName, Timestamp};
+use proto::run::Submit;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tonic::{Code, Status};
 
 use super::planner::{Planned, Planner};
+use super::planning;
 use crate::leader::Proposal;
 use crate::local::clock;
 use crate::replica::{Consistency, Handle};
+use crate::schedules::Ticks;
 use crate::schedules::due::{Due, Fate, due};
 use crate::schedules::vars::{self, TickTimes};
-use crate::schedules::{Ticks, calendar};
 use crate::state::command::{TickDecision, TickProposal};
 use crate::state::schedules::Series;
-use crate::state::{BackfillId, Command, Reply, State, Submission};
+use crate::state::{BackfillId, Command, Reply, Submission};
 
 /// The clock and the state are looked at so often, and when a tick is known to be due.
 const LOOK_MAX: Duration = Duration::from_millis(100);
@@ -282,9 +284,7 @@ impl Clockwork {
 
     /// The bundle that the schedule runs now.
     async fn current(&self, job: &Job) -> Option<Option<common::ContentDigest>> {
-        let run = &job.declared.run;
-        let bundle = |state: &State| Planner::bundle(state, &run.project, run.bundle);
-        self.handle.read(Consistency::Stale, bundle).await.ok()
+        self.handle.read(Consistency::Stale, |state| planning::bundle(state, &job.declared.run)).await.ok()
     }
 
     async fn plan(&self, job: &Job, ticks: &Ticks) -> Result<Submission, Refused> {
@@ -339,21 +339,21 @@ pub async fn plan(
     scheduled_at: Timestamp,
     request: RequestId,
 ) -> Result<Submission, Refused> {
-    let mut submit = proto::schedule::submit(declared.run.clone(), request);
-    if vars::are_templates(&submit.options.vars) {
+    let mut run = declared.run.clone();
+    if vars::are_templates(&run.options.vars) {
         let times = TickTimes {
             schedule: declared.name.clone(),
             zone: ticks.zone(),
             data_interval_start: ticks.before(scheduled_at).unwrap_or(scheduled_at),
             scheduled_at,
         };
-        let vars = submit.options.vars.clone();
+        let vars = run.options.vars.clone();
         let rendered = tokio::task::spawn_blocking(move || vars::render(&vars, &times)).await;
         let rendered =
             rendered.map_err(|_| Refused::ForGood("the variables could not be rendered: a defect".to_owned()))?;
-        submit.options.vars = rendered.map_err(Refused::ForGood)?;
+        run.options.vars = rendered.map_err(Refused::ForGood)?;
     }
-    match planner.plan_from_here(submit).await {
+    match planner.plan_from_here(Submit { request, run, results: BTreeMap::new() }).await {
         Ok(Planned { submission, .. }) => Ok(submission),
         Err(status) if is_for_now(&status) => Err(Refused::ForNow),
         Err(status) => Err(Refused::ForGood(status.message().to_owned())),
@@ -367,9 +367,4 @@ fn is_for_now(status: &Status) -> bool {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Every change is whole before anything that could panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A moment in the time zone of a calendar, as RFC 3339.
-pub fn local(ticks: &Ticks, at: Timestamp) -> String {
-    calendar::moment(at).map(|at| at.with_timezone(&ticks.zone()).to_rfc3339()).unwrap_or_default()
 }

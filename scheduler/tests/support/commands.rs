@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::bundle::BundleFile;
-use common::run::{Deployed, RunTarget};
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, RunTemplate, Schedule, Upcoming};
+use common::run::{Deployed, RunRequest, RunTarget};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, Upcoming};
 use common::session::WorkerDescription;
 use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
@@ -86,7 +86,7 @@ pub fn put() -> PutSchedule {
             end_at: Some(Timestamp(1_000)),
             jitter: Duration::from_micros(1),
         },
-        run: RunTemplate {
+        run: RunRequest {
             project: "shop".to_owned(),
             bundle: None,
             target: target(),

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub struct Clocks {
-    library: PathBuf,
+    shim: PathBuf,
     folder: PathBuf,
 }
 
 impl Clocks {
     pub fn new(folder: &Path) -> Self {
-        let library = folder.join("shift.so");
+        let shim = folder.join("shift.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/processes/clock/shift.c");
-        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).status();
         assert!(compiled.unwrap().success(), "a C compiler is needed; ./setup installs one");
-        Self { library, folder: folder.to_owned() }
+        Self { shim, folder: folder.to_owned() }
     }
 
     /// Gives a replica a clock of its own that goes right until it is shifted.
@@ -24,7 +24,7 @@ impl Clocks {
         if !file.exists() {
             std::fs::write(&file, 0i64.to_ne_bytes()).unwrap();
         }
-        command.env("LD_PRELOAD", &self.library).env("CLOCK_SHIFT", file);
+        command.env("LD_PRELOAD", &self.shim).env("CLOCK_SHIFT", file);
     }
 
     /// From now on the replica's clock is so many seconds off.

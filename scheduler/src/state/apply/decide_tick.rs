@@ -145,11 +145,9 @@ fn buffer(state: &mut State, origin: &Origin, submission: Submission) -> Decisio
 }
 
 /// Begins the run of a tick; a plan that is refused is a decision, too.
-pub(super) fn start(state: &mut State, entry: &mut Entry, origin: &Origin, submission: Submission) -> Decision {
-    let run = submission.plan.run;
+fn start(state: &mut State, entry: &mut Entry, origin: &Origin, submission: Submission) -> Decision {
     match submit_run::begin(state, entry, submission, Some(origin)) {
-        Ok(Reply::Submitted { run, .. }) => Decision::Started { run },
-        Ok(_) => Decision::Started { run },
+        Ok((run, _)) => Decision::Started { run },
         Err(rejection) => Decision::Failed { reason: rejection.to_string() },
     }
 }

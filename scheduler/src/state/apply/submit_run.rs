@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::run::{PlannedTask, RunPlan};
 use common::task::TaskState;
-use common::{Attempt, Epoch};
+use common::{Attempt, Epoch, RunId};
 
 use crate::state::edges::Edges;
 use crate::state::journal::Journal;
@@ -15,21 +15,21 @@ use crate::state::schedules::Origin;
 use crate::state::{Entry, Event, PLAN_TASKS_MAX, Rejection, Reply, Run, RunState, State, Step, Submission, Task};
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, submission: Submission) -> Result<Reply, Rejection> {
-    begin(state, entry, submission, None)
+    begin(state, entry, submission, None).map(|(run, new)| Reply::Submitted { run, new })
 }
 
-/// As [`apply`], for a tick of a schedule where there is one.
+/// For a tick of a schedule where there is one. Gives the request's run, and whether it is new.
 pub(super) fn begin(
     state: &mut State,
     entry: &mut Entry,
     submission: Submission,
     origin: Option<&Origin>,
-) -> Result<Reply, Rejection> {
+) -> Result<(RunId, bool), Rejection> {
     let id = submission.plan.run;
     if let Some(&run) = state.requests.get(&submission.plan.request)
         && !state.has(Bug::DeduplicationOff)
     {
-        return Ok(Reply::Submitted { run, new: false });
+        return Ok((run, false));
     }
     if state.runs.contains_key(&id) {
         return Err(Rejection::RunExists(id));
@@ -54,7 +54,7 @@ pub(super) fn begin(
         state.step(id, task, Step::UpstreamsSucceeded);
     }
     state.finish_run(entry, id);
-    Ok(Reply::Submitted { run: id, new: true })
+    Ok((id, true))
 }
 
 fn new_run(submission: Submission, state: &State, entry: &Entry) -> Result<Run, Rejection> {
