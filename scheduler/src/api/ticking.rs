@@ -29,7 +29,7 @@ use crate::schedules::Ticks;
 use crate::schedules::due::{Due, Fate, due};
 use crate::schedules::vars::{self, TickTimes};
 use crate::state::command::{TickDecision, TickProposal};
-use crate::state::schedules::Series;
+use crate::state::schedules::{Order, Series};
 use crate::state::{BackfillId, Command, Reply, Submission};
 
 /// The clock and the state are looked at so often, and when a tick is known to be due.
@@ -91,6 +91,19 @@ enum Subject {
     Backfill(BackfillId),
 }
 
+/// What somebody is busy with, until this is dropped: also by a panic.
+struct Busy {
+    clockwork: Arc<Clockwork>,
+    subject: Subject,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        lock(&self.clockwork.busy).remove(&self.subject);
+        self.clockwork.changed.notify_one();
+    }
+}
+
 /// The run of a tick to come.
 struct Prepared {
     version: u64,
@@ -137,17 +150,19 @@ impl Clockwork {
         let now = clock::now();
         let horizon = now.plus(AHEAD);
         let found = self.handle.read(Consistency::Stale, |state| {
-            let scheduled = state.due(horizon).take(ROUND_MAX).filter_map(|(_, scheduled)| {
-                let name = scheduled.declared.name.clone();
+            // What cannot be decided now stays busy for a while, and does not stand in front of the others.
+            let busy = lock(&self.busy);
+            let is_free = |job: &Job| !busy.contains(&job.subject);
+            let scheduled = state.due(horizon).filter_map(|(_, scheduled)| {
                 Some(Job {
-                    subject: Subject::Schedule(name),
+                    subject: Subject::Schedule(scheduled.declared.name.clone()),
                     declared: scheduled.declared.clone(),
                     version: scheduled.version,
                     next: scheduled.next?,
                     series: Series::Calendar,
                 })
             });
-            let backfills = state.open_backfills().take(ROUND_MAX).filter_map(|id| {
+            let backfills = state.open_backfills().filter_map(|id| {
                 let backfill = state.backfill(&id)?;
                 let scheduled_at = backfill.due()?;
                 Some(Job {
@@ -158,7 +173,8 @@ impl Clockwork {
                     series: Series::Backfill(id),
                 })
             });
-            scheduled.chain(backfills).collect::<Vec<_>>()
+            let scheduled = scheduled.filter(is_free).take(ROUND_MAX);
+            scheduled.chain(backfills.filter(is_free).take(ROUND_MAX)).collect::<Vec<_>>()
         });
         let Ok(found) = found.await else { return LOOK_MAX };
         let tasks = |prepared: &Prepared| prepared.submission.plan.tasks.len() + 1;
@@ -170,19 +186,25 @@ impl Clockwork {
             if !begins || !lock(&self.busy).insert(job.subject.clone()) {
                 continue;
             }
-            let clockwork = self.clone();
+            let busy = Busy { clockwork: self.clone(), subject: job.subject.clone() };
             jobs.spawn(async move {
-                let subject = job.subject.clone();
                 if is_due {
-                    clockwork.decide(job).await
+                    busy.clockwork.decide(job).await;
                 } else {
-                    clockwork.prepare(job).await
-                };
-                lock(&clockwork.busy).remove(&subject);
-                clockwork.changed.notify_one();
+                    busy.clockwork.prepare(job).await;
+                }
             });
         }
         first.map_or(LOOK_MAX, |due_at| due_at.since(clock::now())).min(LOOK_MAX)
+    }
+
+    /// Only a schedule's own ticks are prepared.
+    fn take_prepared(&self, job: &Job) -> Option<Submission> {
+        if job.series != Series::Calendar {
+            return None;
+        }
+        let prepared = lock(&self.prepared).remove(&job.declared.name);
+        prepared.filter(|prepared| prepared.is_of(job)).map(|prepared| prepared.submission)
     }
 
     fn is_prepared(&self, job: &Job) -> bool {
@@ -203,14 +225,15 @@ impl Clockwork {
 
     async fn decide(&self, job: Job) {
         // The semaphore lives as long as this.
-        let Ok(_permit) = self.deciding.acquire().await else { return };
+        let Ok(permit) = self.deciding.acquire().await else { return };
         let Some(decision) = self.decision(&job).await else {
+            drop(permit);
             tokio::time::sleep(AGAIN).await;
             return;
         };
-        let name = job.declared.name.clone();
         let decided = self.handle.propose(Proposal::from(Command::DecideTick(Box::new(decision)))).await;
-        lock(&self.prepared).remove(&name);
+        drop(permit);
+        let name = &job.declared.name;
         match decided {
             Ok(Reply::Decided(Decision::Failed { reason })) => {
                 tracing::warn!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), reason, "a tick has no run");
@@ -241,9 +264,9 @@ impl Clockwork {
             proposal,
         };
         let Some(ticks) = self.calendar(job) else {
-            // It was checked when it was declared; another version of this program may know fewer time zones.
-            let reason = "this version of the scheduler does not understand the schedule's calendar".to_owned();
-            return Some(said(None, TickProposal::Failed { reason }));
+            // It was checked when it was declared. Another version of this program, which leads next, knows its time zone.
+            tracing::warn!(schedule = %job.declared.name, "this version of the scheduler does not know the schedule's calendar");
+            return None;
         };
         let next = match job.series {
             Series::Backfill(id) => self.next_of_backfill(id, &ticks, scheduled_at).await?,
@@ -254,9 +277,8 @@ impl Clockwork {
                 Due { fate: Fate::Run, next, .. } => next,
             },
         };
-        let prepared = lock(&self.prepared).remove(&job.declared.name).filter(|prepared| prepared.is_of(job));
         let current = self.current(job).await?;
-        let prepared = prepared.map(|prepared| prepared.submission);
+        let prepared = self.take_prepared(job);
         let prepared = prepared.filter(|run| run.deployed.as_ref().map(|deployed| deployed.bundle) == current);
         let planned = match prepared {
             Some(submission) => Ok(submission),
@@ -270,7 +292,6 @@ impl Clockwork {
     }
 
     async fn next_of_backfill(&self, id: BackfillId, ticks: &Ticks, at: Timestamp) -> Option<Option<Upcoming>> {
-        use crate::state::schedules::Order;
         let known = self.handle.read(Consistency::Stale, |state| {
             state.backfill(&id).map(|backfill| (backfill.order, backfill.from, backfill.until))
         });
