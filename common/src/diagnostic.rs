@@ -117,7 +117,7 @@ codes! {
     WorkerSetup = "K3008", "The worker cannot start";
     ServerSetup = "K3009", "The replica cannot start";
     ReplicaStopped = "K3010", "The replica stopped";
-    TelemetrySetup = "K3011", "Traces cannot be sent";
+    TelemetrySetup = "K3011", "Telemetry cannot be sent";
     ClusterUnavailable = "K4001", "No replica of the cluster answers";
     ClusterRefused = "K4002", "The cluster refused the request";
     ClusterNotFound = "K4003", "The cluster has no such thing";

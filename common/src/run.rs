@@ -23,6 +23,9 @@ pub enum Verb {
 }
 
 impl Verb {
+    pub const ALL: [Self; 7] =
+        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile, Self::Show];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",

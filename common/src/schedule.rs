@@ -168,6 +168,21 @@ pub enum Decision {
     Failed { reason: String },
 }
 
+impl Decision {
+    /// Every decision's [`Decision::as_str`].
+    pub const NAMES: [&str; 5] = ["started", "buffered", "skipped", "missed", "failed"];
+
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Buffered => "buffered",
+            Self::Skipped { .. } => "skipped",
+            Self::Missed { .. } => "missed",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 /// Why ticks were missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MissReason {

@@ -15,6 +15,7 @@ pub mod durations;
 pub mod entry;
 pub mod leader;
 pub mod local;
+pub mod metrics;
 pub mod priority;
 pub mod raft;
 pub mod replica;

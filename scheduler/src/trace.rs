@@ -212,11 +212,7 @@ fn run_ended(
         .with(attribute::VERB, verb)
         .with(attribute::TASKS, tasks);
     span.kind = Kind::Server;
-    let result = match outcome {
-        RunOutcome::Success => "success",
-        RunOutcome::Failed => "failure",
-        RunOutcome::Canceled(_) => "cancellation",
-    };
+    let result = outcome.as_str();
     let caller = run.traceparent.as_deref().filter(|_| retried_at.is_none()).and_then(Context::parse);
     span.links.extend(caller.map(|to| Link { to, what: "caller" }));
     if outcome != RunOutcome::Success {

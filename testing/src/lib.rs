@@ -12,6 +12,7 @@ pub mod ports;
 mod postgres;
 mod process;
 mod program;
+mod prometheus;
 pub mod smartpizza;
 
 pub use duckdb::duckdb_library;
@@ -20,3 +21,4 @@ pub use mount::Mount;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use program::program;
+pub use prometheus::prometheus_tool;

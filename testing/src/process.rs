@@ -39,10 +39,15 @@ impl Process {
         self.child.try_wait().expect("a child can be waited for").is_some()
     }
 
+    /// Everything it said, and others before it that had its name.
+    pub fn log(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
     /// Its last lines, for messages.
     pub fn lines(&self) -> String {
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         format!("== {}\n{}\n", self.name, lines[lines.len().saturating_sub(LINES_MAX)..].join("\n"))
     }

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod execute;
 pub mod failure;
 pub mod materialize;
+pub mod metrics;
 mod patience;
 mod queue;
 pub mod remote;

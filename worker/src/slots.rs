@@ -15,6 +15,7 @@ use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
 use crate::execute::{self, refused};
+use crate::metrics;
 use crate::patience;
 use crate::run::{Opened, Runs};
 use crate::session::{Config, Input};
@@ -63,6 +64,9 @@ impl Slots {
                 .spawn(move || slot.run(&jobs))?;
             threads.push((sender, thread));
         }
+        if let Some(metrics) = metrics::get() {
+            metrics.has_slots(threads.len());
+        }
         let free = (0..threads.len()).rev().collect();
         Ok(Self { threads, free })
     }
@@ -97,6 +101,9 @@ impl Slot {
         while let Ok(job) = jobs.recv() {
             self.tell(Event::Started(job.attempts.iter().map(|(assignment, _)| assignment.clone()).collect()));
             let mut reports = Vec::with_capacity(job.attempts.len());
+            if let Some(metrics) = metrics::get() {
+                metrics.attempts_began(job.attempts.len());
+            }
             if catch_unwind(AssertUnwindSafe(|| self.execute(&job, &mut warm, &mut reports))).is_err() {
                 // Nobody knows what state the connection is in.
                 warm = None;
@@ -104,6 +111,9 @@ impl Slot {
             }
             for (_, cancellation) in &job.attempts {
                 cancellation.disarm();
+            }
+            if let Some(metrics) = metrics::get() {
+                metrics.attempts_ended(job.attempts.len());
             }
             self.tell(Event::Finished { slot: self.index, reports });
         }

@@ -12,6 +12,7 @@ use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
 use common::telemetry::{self, Kind, Span, SpanId, Status, Value, attribute};
 use common::{RunId, Timestamp};
 
+use crate::metrics;
 use crate::warehouse::Error;
 use crate::warehouse::script;
 
@@ -49,7 +50,7 @@ pub(crate) fn now() -> Timestamp {
 impl Scope {
     /// What is done for a run outside of its tasks: hooks.
     pub fn of_run(run: RunId) -> Self {
-        if !telemetry::is_on() {
+        if !is_on() {
             return Self(None);
         }
         let place = Place { run, span: SpanId::of_run(run), children: 0 };
@@ -59,7 +60,7 @@ impl Scope {
     /// The worker's part of an attempt.
     pub(crate) fn attempt(assignment: &Assignment) -> Self {
         let Assignment { run, node, attempt, epoch } = assignment;
-        if !telemetry::is_on() {
+        if !is_on() {
             return Self(None);
         }
         let parent = SpanId::of_attempt(*run, node, *attempt);
@@ -74,7 +75,7 @@ impl Scope {
 
     /// A step of what this thread is at.
     pub(crate) fn step(name: &'static str) -> Self {
-        let Some(mut outer) = CURRENT.get().filter(|_| telemetry::is_on()) else { return Self(None) };
+        let Some(mut outer) = CURRENT.get().filter(|_| is_on()) else { return Self(None) };
         let id = outer.span.child(name, outer.children);
         outer.children += 1;
         let span = span(outer.run, id, outer.span, name);
@@ -148,9 +149,17 @@ impl Drop for Scope {
         CURRENT.set(open.outer);
         if let Some(mut span) = open.span {
             span.ended_at = now().max(span.started_at);
+            if let Some(metrics) = metrics::get() {
+                metrics.span(&span);
+            }
             telemetry::record(span);
         }
     }
+}
+
+/// Whether anybody wants traces or metrics.
+fn is_on() -> bool {
+    telemetry::is_on() || metrics::get().is_some()
 }
 
 /// Notes how long an attempt that was heard of waited for a slot.

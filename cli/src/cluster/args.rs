@@ -53,6 +53,9 @@ pub struct Dev {
     /// Tasks at once
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub slots: u32,
+    /// The address at which Prometheus finds metrics, under /metrics; nowhere where this is not given
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<String>,
     /// The folder of everything that is remembered
     #[arg(long, default_value = ".kontiki/dev", value_name = "DIR")]
     pub data_dir: PathBuf,

@@ -32,7 +32,10 @@ async fn run(call: &Call, dev: &args::Dev, mut stop: watch::Receiver<Stop>) -> R
     // The port may have been left to the system.
     let address = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.to_string();
     let config = scheduler::replica::Config::new(dev.data_dir.join("replica"), "dev", address.clone());
+    let metrics = process::metrics(call, Some("dev"), dev.metrics_listen.as_deref()).await?;
+    metrics.measure_worker();
     let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+    metrics.measure_replica(&replica.handle);
     call.console.output(&format!("a cluster of one listens at {address}"));
     call.console.output(&format!("build a project on it: kontiki build --server {address}"));
     let worker = tokio::spawn(worker::remote::run(worker(call, dev, &address), stop.clone()));
@@ -48,6 +51,7 @@ async fn run(call: &Call, dev: &args::Dev, mut stop: watch::Receiver<Stop>) -> R
         () = replica.end(GRACE) => {}
         _ = stop.wait_for(|stop| *stop >= Stop::Interrupt) => {}
     }
+    metrics.finish().await;
     ended
 }
 

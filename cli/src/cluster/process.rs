@@ -3,6 +3,7 @@
 //! Invariant: the first SIGTERM or Ctrl-C asks for an orderly end, the second for a quick one.
 
 use common::Diagnostic;
+use common::diagnostic::Code;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -10,6 +11,7 @@ use worker::remote::Stop;
 
 use crate::config::{Layers, Log, LogFormat, LogLevel};
 use crate::project::{Call, Refused};
+use crate::telemetry::{self, metrics::Metrics};
 
 /// Refuses settings with findings, and starts the log.
 pub fn prepare(call: &Call, layers: &mut Layers) -> Result<(), Refused> {
@@ -33,7 +35,22 @@ fn start_log(call: &Call, log: &Log) -> Result<(), Diagnostic> {
     let filter = EnvFilter::new(format!("{level},openraft=warn,sled=warn"));
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_env_filter(filter);
     let started = if is_json { lines.json().try_init() } else { lines.try_init() };
-    started.map_err(|error| Diagnostic::error(common::diagnostic::Code::Internal, error.to_string()))
+    started.map_err(|error| Diagnostic::error(Code::Internal, error.to_string()))
+}
+
+/// Starts measuring, where a collector or an address for Prometheus is named.
+pub async fn metrics(call: &Call, name: Option<&str>, listen: Option<&str>) -> Result<Metrics, Refused> {
+    let host = host();
+    let instance = name.unwrap_or(&host);
+    match Metrics::start(|name| std::env::var(name).ok(), instance, listen).await {
+        Err(error @ telemetry::Error::Listen(..)) => Err(call.refuse_with(Code::TelemetrySetup, &error)),
+        Err(error) => {
+            // A collector that cannot be used is no reason not to work; of traces it was said already.
+            tracing::warn!(%error, "metrics are not sent");
+            Ok(Metrics::off())
+        }
+        Ok(metrics) => Ok(metrics),
+    }
 }
 
 /// Hears the signals that end a process.

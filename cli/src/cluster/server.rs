@@ -21,6 +21,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         let mut stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
         let listener = listen(&settings.listen).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         let grace = settings.grace;
+        let metrics = process::metrics(call, settings.name.as_deref(), settings.metrics_listen.as_deref()).await?;
         // The port may have been left to the system.
         let port = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.port();
         let config = of_settings(settings, port);
@@ -29,6 +30,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
             tracing::info!(cluster, file = %file.display(), "begins a new cluster with what was saved");
         }
         let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+        metrics.measure_replica(&replica.handle);
         tokio::select! {
             _ = stop.wait_for(|stop| *stop >= Stop::Drain) => {}
             diagnostic = replica.failed() => return Err(call.refuse(diagnostic)),
@@ -37,6 +39,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
             () = replica.end(grace) => {}
             _ = stop.wait_for(|stop| *stop >= Stop::Interrupt) => {}
         }
+        metrics.finish().await;
         Ok(Exit::Success)
     });
     runtime.shutdown_background();

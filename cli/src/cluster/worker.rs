@@ -24,7 +24,10 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
     let ended = runtime.block_on(async {
         let stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
+        let metrics = process::metrics(call, None, settings.metrics_listen.as_deref()).await?;
+        metrics.measure_worker();
         let ended = worker::remote::run(of_settings(call, settings), stop).await;
+        metrics.finish().await;
         ended.map_err(|error| call.refuse_with(Code::WorkerSetup, &error))
     })?;
     // Threads that wait for a warehouse must not keep the process from ending.

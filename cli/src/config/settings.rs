@@ -33,6 +33,8 @@ section! {
         "election-timeout-min" election_timeout_min: Duration = "150ms",
         #[doc = "How long the leader must be silent before a replica thinks of an election; also the longer end of that random time"]
         "election-timeout-max" election_timeout_max: Duration = "300ms",
+        #[doc = "The address at which Prometheus finds this replica's metrics, under /metrics; nowhere where this is empty"]
+        "metrics-listen" metrics_listen: Option<String> = "",
         #[doc = "How long a replica that ends may take to hand over"]
         "grace" grace: Duration = "10s",
     }
@@ -57,6 +59,8 @@ section! {
         "heartbeat-interval" heartbeat_interval: Duration = "1s",
         #[doc = "A report that was not acknowledged is sent again after this"]
         "resend-after" resend_after: Duration = "2s",
+        #[doc = "The address at which Prometheus finds this worker's metrics, under /metrics; nowhere where this is empty"]
+        "metrics-listen" metrics_listen: Option<String> = "",
         #[doc = "How long a worker that ends may go on with what it runs before its SQL is interrupted"]
         "grace" grace: Duration = "30s",
     }

@@ -6,6 +6,7 @@ mod disk;
 mod failover;
 mod fleet;
 mod hooks;
+mod metrics;
 mod runs;
 mod schedules;
 #[path = "../program/support.rs"]

@@ -1,6 +1,7 @@
 //! One finished span.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{Context, SpanId, TraceId};
 use crate::{RunId, Timestamp};
@@ -93,11 +94,28 @@ impl Span {
         self
     }
 
+    pub fn attribute(&self, key: &str) -> Option<&Value> {
+        self.attributes.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    pub fn duration(&self) -> Duration {
+        self.ended_at.since(self.started_at)
+    }
+
     /// Adds the attribute where there is a value.
     pub fn with_some(self, key: &'static str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(key, value),
             None => self,
+        }
+    }
+}
+
+impl Value {
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Int(_) | Self::Bool(_) => None,
         }
     }
 }

@@ -24,6 +24,7 @@ use super::planner::{Planned, Planner};
 use super::planning;
 use crate::leader::Proposal;
 use crate::local::clock;
+use crate::metrics;
 use crate::replica::{Consistency, Handle};
 use crate::schedules::Ticks;
 use crate::schedules::due::{Due, Fate, due};
@@ -239,6 +240,11 @@ impl Clockwork {
                 tracing::warn!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), reason, "a tick has no run");
             }
             Ok(Reply::Decided(decision)) => {
+                if let (Series::Calendar, Decision::Started { .. }, Some(metrics)) =
+                    (job.series, &decision, metrics::get())
+                {
+                    metrics.tick_started(clock::now().since(job.next.due_at));
+                }
                 tracing::info!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), ?decision, "decided a tick");
             }
             // The schedule was changed, or another leader was faster: the next round sees how it is.

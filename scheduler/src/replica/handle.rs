@@ -98,6 +98,11 @@ impl Handle {
         Ok(self.shell.core.read_live(question))
     }
 
+    /// Asks the state as it is, where this replica leads; none where it does not.
+    pub fn read_leading<T>(&self, question: impl FnOnce(&State) -> T) -> Option<T> {
+        self.shell.core.read_leading(question)
+    }
+
     /// Waits until this replica has applied everything that was acknowledged before.
     pub(super) async fn catch_up(&self) -> Result<(), Error> {
         self.shell.raft()?;

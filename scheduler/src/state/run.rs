@@ -97,6 +97,17 @@ pub enum RunOutcome {
     Canceled(CancelCause),
 }
 
+impl RunOutcome {
+    /// As OpenTelemetry's convention for pipelines names results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failure",
+            Self::Canceled(_) => "cancellation",
+        }
+    }
+}
+
 /// How many tasks of a run ended in each final state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

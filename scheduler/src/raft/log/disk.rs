@@ -7,7 +7,10 @@
 
 use std::path::Path;
 
+use tokio::time::Instant;
+
 use super::codec::{decode_entry, decode_log_id, decode_vote, encode_entry, encode_log_id, encode_vote};
+use crate::metrics;
 use crate::raft::{Entry, LogId, Vote};
 use crate::store::database::{self, Database, REMOVE_BATCH, VALUE_BYTES_MAX, Values};
 use crate::store::mark::Mark;
@@ -107,8 +110,13 @@ impl Disk {
     pub fn write(&mut self, mut write: Write) -> Result<(), Error> {
         self.writes += 1;
         write.named(WRITE, &self.writes.to_be_bytes());
+        let began = Instant::now();
         self.database.write(write.batch)?;
-        self.mark.set(self.writes).map_err(|source| self.database.io(source))
+        self.mark.set(self.writes).map_err(|source| self.database.io(source))?;
+        if let Some(metrics) = metrics::get() {
+            metrics.synced(began.elapsed());
+        }
+        Ok(())
     }
 
     /// Removes entries from an index on, all or none.

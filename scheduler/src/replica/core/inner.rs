@@ -11,7 +11,7 @@ use crate::leader::{Output, Resigned, Update};
 use crate::raft::LogId;
 use crate::replica::Error;
 use crate::state::{Event, State};
-use crate::trace;
+use crate::{metrics, trace};
 
 impl Inner {
     pub(super) fn state(&self) -> &State {
@@ -38,8 +38,8 @@ impl Inner {
                 let at = leader.state().at();
                 let output = leader.output();
                 let events = self.deliver(output, log_id.index);
-                if telemetry::is_on() {
-                    self.trace(log_id.index, (at, now()), &events);
+                if telemetry::is_on() || metrics::get().is_some() {
+                    self.follow(log_id.index, (at, now()), &events);
                 }
                 events
             }
@@ -47,11 +47,20 @@ impl Inner {
     }
 
     /// Records the spans that an entry ends, and below those of attempts that its report was committed: it was proposed and applied at
-    /// these times.
-    fn trace(&mut self, index: u64, times: (Timestamp, Timestamp), events: &[Event]) {
+    /// these times. Measures the same.
+    fn follow(&mut self, index: u64, times: (Timestamp, Timestamp), events: &[Event]) {
         let Mode::Leading(leader, _) = &self.mode else { return };
+        let metrics = metrics::get();
+        if let Some(metrics) = metrics {
+            metrics.committed(times);
+        }
         for event in events {
-            for span in self.spans.observe(leader.state(), times.0, event) {
+            let spans = self.spans.observe(leader.state(), times.0, event);
+            if let Some(metrics) = metrics {
+                metrics.event(leader.state(), times.0, event);
+                metrics.spans(&spans);
+            }
+            for span in spans {
                 let (trace, id) = (span.trace, span.id);
                 let is_attempt = matches!(event, Event::TaskFinished { .. } | Event::TaskUpForRetry { .. })
                     && span.attributes.iter().any(|(key, _)| *key == attribute::WORKER);

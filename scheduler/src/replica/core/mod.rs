@@ -32,6 +32,7 @@ use super::digests::{Digests, Divergence};
 use super::session::Outbox;
 use crate::entry::{LogEntry, Proposer};
 use crate::leader::{Leader, Liveness, Policy, Proposal, SessionId, Ticket};
+use crate::metrics;
 use crate::raft::machine::{self, Blobs};
 use crate::raft::network::{Checkpoint, Compare};
 use crate::raft::{Data, LeaderId, LogId};
@@ -173,6 +174,14 @@ impl Core {
         }
     }
 
+    /// Asks the state where this replica leads.
+    pub fn read_leading<T>(&self, question: impl FnOnce(&State) -> T) -> Option<T> {
+        match &self.lock().mode {
+            Mode::Following(_) => None,
+            Mode::Leading(leader, _) => Some(question(leader.state())),
+        }
+    }
+
     /// The last entry applied, and the hash of the state after it.
     pub fn standing(&self) -> (u64, u64) {
         let inner = self.lock();
@@ -228,7 +237,7 @@ impl Core {
         let sequence = (proposer.incarnation << SEQUENCE_BITS) + inner.draw();
         let Mode::Following(state) = &mut inner.mode else { return };
         inner.spans = Spans::default();
-        if telemetry::is_on() {
+        if telemetry::is_on() || metrics::get().is_some() {
             let (spans, unsent) = Spans::resume(state, now);
             unsent.into_iter().for_each(telemetry::record);
             inner.spans = spans;

@@ -1,7 +1,10 @@
-//! Sends spans to a collector, where the environment names one: OTLP over gRPC, with OpenTelemetry's own variables.
+//! Sends spans to a collector, where the environment names one: OTLP over gRPC, with OpenTelemetry's own variables. Metrics are those of
+//! [`metrics`].
 //!
 //! Invariant: nothing waits for the collector. Spans go into a queue of bounded length, and what does not fit is dropped; the end of
 //! the program waits for the last of them, but not for long.
+
+pub mod metrics;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,6 +15,7 @@ use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::ResourceBuilder;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor};
 use tokio::runtime::Runtime;
 
@@ -27,10 +31,50 @@ struct Running {
     runtime: Runtime,
 }
 
+/// The variables of one kind of telemetry that the specification has besides those of all kinds.
+struct Signal {
+    endpoint: &'static str,
+    exporter: &'static str,
+    protocol: &'static str,
+}
+
+const TRACES: Signal = Signal {
+    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    exporter: "OTEL_TRACES_EXPORTER",
+    protocol: "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+};
+
+impl Signal {
+    /// Whether the environment names a collector and does not say not to send.
+    fn is_wanted(&self, env: impl Fn(&str) -> Option<String>) -> Result<bool, Error> {
+        let has_endpoint = [self.endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT"].into_iter().any(|name| env(name).is_some());
+        let is_disabled = env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let is_other = env(self.exporter).is_some_and(|exporter| exporter != "otlp");
+        if !has_endpoint || is_disabled || is_other {
+            return Ok(false);
+        }
+        let protocols = [self.protocol, "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        let protocol = protocols.into_iter().find_map(|name| Some((name, env(name)?)));
+        match protocol.filter(|(_, protocol)| protocol != "grpc") {
+            Some((name, protocol)) => Err(Error::Protocol(name, protocol)),
+            None => Ok(true),
+        }
+    }
+}
+
+/// What the telemetry of this process is from.
+fn resource() -> ResourceBuilder {
+    let mut resource = Resource::builder();
+    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
+        resource = resource.with_service_name("kontiki");
+    }
+    resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+}
+
 /// Why the environment's wishes cannot be met. The program works without.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("spans are sent over gRPC only; {0} is '{1}'")]
+    #[error("telemetry is sent over gRPC only; {0} is '{1}'")]
     Protocol(&'static str, String),
     #[error(
         "OTEL_TRACES_SAMPLER is '{0}'; it may be always_on, always_off, traceidratio, or one of these after 'parentbased_'"
@@ -38,7 +82,9 @@ pub enum Error {
     Sampler(String),
     #[error("OTEL_TRACES_SAMPLER_ARG is '{0}'; it must be a number from 0 to 1")]
     Ratio(String),
-    #[error("the exporter of spans cannot be made: {0}")]
+    #[error("cannot listen at {0} for those who read metrics: {1}")]
+    Listen(String, #[source] std::io::Error),
+    #[error("the exporter of telemetry cannot be made: {0}")]
     Exporter(String),
 }
 
@@ -50,17 +96,8 @@ impl Telemetry {
     /// Starts sending, unless the environment names no collector or says not to.
     pub fn start(env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let env = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let first = |names: [&str; 2]| names.into_iter().find_map(env);
-        let has_endpoint = first(["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]).is_some();
-        let is_disabled = env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let is_other = env("OTEL_TRACES_EXPORTER").is_some_and(|exporter| exporter != "otlp");
-        if !has_endpoint || is_disabled || is_other {
+        if !TRACES.is_wanted(env)? {
             return Ok(Self::off());
-        }
-        let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
-        let protocol = protocols.into_iter().find_map(|name| Some((name, env(name)?)));
-        if let Some((name, protocol)) = protocol.filter(|(_, protocol)| protocol != "grpc") {
-            return Err(Error::Protocol(name, protocol));
         }
         let sampler = Sampler::of(env("OTEL_TRACES_SAMPLER"), env("OTEL_TRACES_SAMPLER_ARG"))?;
         let running = Running::start()?;
@@ -90,11 +127,7 @@ impl Running {
             let builder = SpanExporter::builder().with_tonic().with_protocol(opentelemetry_otlp::Protocol::Grpc);
             builder.build().map_err(|error| Error::Exporter(error.to_string()))?
         };
-        let mut resource = Resource::builder();
-        if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
-            resource = resource.with_service_name("kontiki");
-        }
-        let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
+        let resource = resource().build();
         let mut processor = BatchSpanProcessor::builder(exporter).build();
         processor.set_resource(&resource);
         Ok(Self { processor: Arc::new(processor), runtime })
