@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
+    "alert_service",
     "common",
     "project_service",
     "run_service",

@@ -76,6 +76,9 @@ pub enum Command {
     /// Runs for ticks of the past
     #[command(subcommand)]
     Backfill(cluster::Backfills),
+    /// Who is told when something fails
+    #[command(subcommand)]
+    Alert(cluster::Alert),
     /// Tasks of a run on a cluster
     #[command(subcommand)]
     Task(cluster::Task),

@@ -102,6 +102,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Runs(_) => "runs",
         Command::Schedule(_) => "schedule",
         Command::Backfill(_) => "backfill",
+        Command::Alert(_) => "alert",
         Command::Task(_) => "task",
         Command::Cluster(_) => "cluster",
     }
@@ -120,6 +121,7 @@ fn is_of_dbt(command: &Command) -> bool {
             | Command::Runs(_)
             | Command::Schedule(_)
             | Command::Backfill(_)
+            | Command::Alert(_)
             | Command::Task(_)
             | Command::Cluster(_)
     )
@@ -154,6 +156,7 @@ fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
         Command::Runs(verb) => cluster::runs(call, verb),
         Command::Schedule(verb) => cluster::schedules(call, verb),
         Command::Backfill(verb) => cluster::backfills(call, verb),
+        Command::Alert(verb) => cluster::alerts(call, verb),
         Command::Task(verb) => cluster::tasks(call, verb),
         Command::Cluster(verb) => cluster::cluster(call, verb),
     }

@@ -3,6 +3,7 @@
 //! Invariant: nothing here reads the environment, the disk, the network or the time. A type defined here means the same on a
 //! laptop, on a scheduler replica and on a worker; the words are those of `docs/glossary.md`.
 
+pub mod alert;
 pub mod bundle;
 pub mod diagnostic;
 pub mod digest;

@@ -53,14 +53,15 @@ pub struct Schedule {
     pub run: RunRequest,
     pub overlap: Overlap,
     pub catch_up: CatchUp,
-    /// After `scheduled_at`: a run that has not succeeded by then is late. Nobody is told yet, so none can be declared.
+    /// After `scheduled_at`: of a run that has not succeeded by then there is an alert.
     pub deadline: Option<Duration>,
 }
 
 /// When ticks are due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {
-    /// Five fields, six with seconds in front, or `@daily` and its like.
+    /// Five fields, six with seconds in front, `@daily` and its like, or `@after` and names of schedules with commas between: a tick
+    /// comes when each of those has succeeded since the last one.
     pub cron: String,
     /// A name of the IANA time zone database.
     pub time_zone: String,
@@ -71,6 +72,18 @@ pub struct Calendar {
     /// Each tick is due at most so much later than `scheduled_at`, by an amount that its schedule and it decide: many schedules of the
     /// same minute do not all begin at once.
     pub jitter: Duration,
+}
+
+impl Calendar {
+    /// Begins a calendar that follows other schedules.
+    pub const AFTER: &str = "@after";
+
+    /// The schedules that it follows, as they are written; none where it goes by the clock.
+    pub fn follows(&self) -> Option<impl Iterator<Item = &str>> {
+        let names = self.cron.strip_prefix(Self::AFTER)?;
+        let is_word = names.is_empty() || names.starts_with(char::is_whitespace);
+        is_word.then(|| names.split(',').map(str::trim).filter(|name| !name.is_empty()))
+    }
 }
 
 /// What becomes of a tick while a run of an earlier one has not finished.

@@ -3,6 +3,7 @@
 //! Invariant: domain types never derive protobuf. Those of `common` are converted here and nowhere else; what cannot be converted
 //! is refused with the name of the field.
 
+pub mod alert;
 pub mod client;
 pub mod description;
 pub mod invalid;

@@ -14,6 +14,7 @@ use crate::v1;
 
 /// Longest cron expression or time zone, in bytes.
 const TEXT_MAX: usize = 1_000;
+const DEADLINE_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// Most late ticks that a schedule may run.
 const TICKS_MAX: u32 = 10_000;
 
@@ -25,8 +26,9 @@ pub fn to_name(field: &'static str, name: &str) -> Result<ScheduleName, Invalid>
 /// The schedule, and whether it is to be paused or not; none leaves it as it is.
 pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), Invalid> {
     let name = to_name("name", &schedule.name)?;
-    if schedule.deadline.is_some() {
-        return Err(Invalid::new("deadline", "is not supported yet: nobody would be told"));
+    let deadline = schedule.deadline.map(|deadline| to_duration("deadline", deadline)).transpose()?;
+    if deadline.is_some_and(|deadline| deadline.is_zero() || deadline > DEADLINE_MAX) {
+        return Err(Invalid::new("deadline", "has to be more than nothing, and at most 31 days"));
     }
     if schedule.cron.len() > TEXT_MAX || schedule.time_zone.len() > TEXT_MAX {
         return Err(Invalid::new("cron", format!("is longer than {TEXT_MAX} bytes")));
@@ -47,7 +49,7 @@ pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), I
         run: to_run(schedule.run.ok_or_else(|| Invalid::missing("run"))?)?,
         overlap,
         catch_up: to_catch_up(schedule.catch_up.unwrap_or_default())?,
-        deadline: None,
+        deadline,
     };
     Ok((declared, schedule.paused))
 }

@@ -18,6 +18,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use crate::replica::Handle;
+use crate::state::alerts::Sent;
 use crate::state::{Event, RunState, State};
 
 /// Of waits and commits, in seconds.
@@ -37,6 +38,7 @@ pub(crate) struct Metrics {
     retries: Counter<u64>,
     fenced: Counter<u64>,
     workers_lost: Counter<u64>,
+    alerts: Counter<u64>,
     commit: Histogram<f64>,
     sync: Histogram<f64>,
 }
@@ -69,6 +71,7 @@ pub fn install(meter: &Meter) {
         ),
         fenced: counter("kontiki.task.fenced", "Attempts that the warehouse kept from publishing"),
         workers_lost: counter("kontiki.workers.lost", "Workers whose lease ran out"),
+        alerts: counter("kontiki.alerts", "Attempts at sending an alert, by result"),
         commit: histogram(
             "kontiki.raft.commit.duration",
             "From proposing an entry until the leader applied it",
@@ -98,6 +101,9 @@ impl Metrics {
         {
             let of_run = [KeyValue::new(attribute::VERB, verb.as_str()), KeyValue::new(attribute::RESULT, result)];
             self.runs.add(0, &of_run);
+        }
+        for result in ["arrived", "failed", "given_up"] {
+            self.alerts.add(0, &[KeyValue::new("result", result)]);
         }
         for decision in Decision::NAMES {
             self.ticks.add(0, &[KeyValue::new("decision", decision)]);
@@ -156,6 +162,16 @@ impl Metrics {
 
     pub fn tick_started(&self, lateness: Duration) {
         self.tick_lateness.record(lateness.as_secs_f64(), &[]);
+    }
+
+    /// An alert was sent.
+    pub fn alerted(&self, sent: &Sent) {
+        let result = match sent {
+            Sent::Arrived => "arrived",
+            Sent::Failed { .. } => "failed",
+            Sent::GivenUp { .. } => "given_up",
+        };
+        self.alerts.add(1, &[KeyValue::new("result", result)]);
     }
 
     pub fn synced(&self, took: Duration) {
@@ -232,6 +248,9 @@ fn of_state(meter: &Meter, handle: &Handle) {
         let (all, free) = active
             .fold((0u64, 0u64), |(all, free), worker| (all + u64::from(worker.slots), free + u64::from(worker.free())));
         vec![(Some("busy"), all.saturating_sub(free)), (Some("free"), free)]
+    });
+    gauge("kontiki.alerts.pending", "Alerts on their way, over all channels", "", |state| {
+        vec![(None, state.alerts().notices().len() as u64)]
     });
     gauge("kontiki.schedules", "Schedules, by whether they are paused", "state", |state| {
         let all = state.schedules().len() as u64;

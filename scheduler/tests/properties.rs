@@ -19,6 +19,7 @@ use common::{Attempt, ContentDigest, Epoch, RequestId, ScheduleName, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use scheduler::State;
+use scheduler::state::alerts::{NoticeId, Sent};
 use scheduler::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
 use scheduler::state::invariants;
 use scheduler::state::schedules::{Order, Series};
@@ -140,13 +141,14 @@ fn any_schedule() -> impl Strategy<Value = Command> {
     let name = || (0usize..2).prop_map(|index| ScheduleName::new(SCHEDULES[index]).unwrap());
     let next = || proptest::option::of((0i64..400).prop_map(|ms| upcoming(ms * 1_000)));
     let pinned = proptest::option::of((0u8..4).prop_map(|number| ContentDigest([number; 32])));
-    let put = (name(), next(), proptest::option::of(any::<bool>()), 0usize..4, pinned, any::<bool>()).prop_map(
+    let put = (name(), next(), proptest::option::of(any::<bool>()), 0usize..4, pinned, 0usize..4).prop_map(
         |(name, next, paused, overlap, pinned, cron)| {
             let mut put = commands::put();
             put.declared.name = name;
             put.declared.overlap = Overlap::ALL[overlap];
             put.declared.run.bundle = pinned;
-            put.declared.calendar.cron = if cron { "@daily" } else { "@hourly" }.to_owned();
+            put.declared.calendar.cron =
+                ["@daily", "@hourly", "@after nightly", "@after nightly, hourly"][cron].to_owned();
             Command::PutSchedules { puts: vec![PutSchedule { next, paused, ..put }] }
         },
     );
@@ -171,8 +173,23 @@ fn any_schedule() -> impl Strategy<Value = Command> {
             parallel,
         }))
     });
+    let channel = || (0usize..3).prop_map(|index| commands::channels()[index].name.clone());
+    let settled = (0u64..80, 0u32..2, 0usize..3).prop_map(|(index, place, how)| {
+        let error = "503".to_owned();
+        let sent = match how {
+            0 => Sent::Arrived,
+            1 => Sent::Failed { error, again_at: Timestamp(index as i64) },
+            _ => Sent::GivenUp { error },
+        };
+        (NoticeId { index, place }, sent)
+    });
     prop_oneof![
         6 => put,
+        2 => Just(Command::PutChannels { channels: commands::channels() }),
+        1 => channel().prop_map(|name| Command::RemoveChannels { names: vec![name] }),
+        1 => channel().prop_map(|name| Command::TestChannel { name }),
+        2 => vec(settled, 0..3).prop_map(|settled| Command::SettleNotices { settled }),
+        2 => Just(Command::TellDeadlines),
         1 => name().prop_map(|name| Command::RemoveSchedules { names: vec![name] }),
         1 => name().prop_map(|name| Command::PauseSchedule { name }),
         2 => (name(), next(), slept).prop_map(|(name, next, slept)| Command::ResumeSchedule { name, next, slept }),

@@ -31,6 +31,7 @@ pub fn test(test: &Test) -> Result<()> {
     run(cargo().args(["test", "--workspace", "--quiet"]).env("KONTIKI_DUCKDB_LIBRARY", library))?;
     if !test.no_conformance {
         foreign_calendar()?;
+        foreign_receivers()?;
         foreign_client()?;
         foreign_collector()?;
         conformance::conformance(&conformance::Conformance::default())?;
@@ -43,6 +44,13 @@ fn foreign_calendar() -> Result<()> {
     let python = python::environment("cron", "conformance/cron/requirements.txt")?;
     let tests = ["test", "--workspace", "--test", "calendar", "--quiet", "--", "--ignored"];
     run(cargo().args(tests).env("KONTIKI_CRON_PYTHON", python))
+}
+
+/// Servers of others that receive webhooks and mails.
+fn foreign_receivers() -> Result<()> {
+    let python = python::environment("alerts", "conformance/alerts/requirements.txt")?;
+    let tests = ["test", "--workspace", "--test", "cluster", "--quiet", "--", "--ignored"];
+    run(cargo().args(tests).env("KONTIKI_ALERTS_PYTHON", python).env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?))
 }
 
 /// A client in another language, made from the proto files alone.

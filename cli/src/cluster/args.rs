@@ -210,6 +210,38 @@ pub enum Schedule {
     Backfill(Backfill),
 }
 
+#[derive(Subcommand, Debug, Clone)]
+pub enum Alert {
+    /// Declare the channels of a file, under `alerts`; what is the same stays as it is
+    Apply {
+        /// The file; `kontiki.yml` of the project where none is given
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the channels of the cluster
+    List(Shown),
+    /// Forget channels, and what is on its way over them
+    Delete {
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Send something over a channel and wait until it has arrived
+    Test { name: String },
+    /// List the alerts that are on their way and those that were, the latest first
+    History {
+        /// Of one channel
+        name: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        shown: Shown,
+    },
+}
+
 #[derive(Args, Debug, Clone)]
 pub struct Backfill {
     pub name: String,

@@ -3,9 +3,11 @@
 //! Invariant: whatever a cluster says reaches the user through the console, with a code where it is a failure; dbt's verbs print the same
 //! lines and end with the same codes as on this machine.
 
+mod alerts;
 pub mod args;
 mod connect;
 mod context;
+mod declared;
 mod deploy;
 mod dev;
 pub mod follow;
@@ -28,6 +30,7 @@ mod worker;
 mod workers;
 mod yaml;
 
+pub use alerts::alerts;
 pub use connect::{Connected, diagnostic};
 pub use context::{context, servers};
 pub use dev::dev;

@@ -76,17 +76,18 @@ fn prometheus_reads_every_series_that_rules_and_dashboard_ask_for() {
         let known = prometheus.series();
         wanted.iter().all(|name| known.contains(name))
     });
-    let leaders = || prometheus.value("sum(kontiki_raft_is_leader)");
-    fleet.until("one leader in Prometheus", || leaders().as_deref() == Some("1"));
-    assert_eq!(prometheus.value("count(kontiki_raft_term)").as_deref(), Some("3"));
-    assert_eq!(prometheus.value("sum(kontiki_worker_slots)").as_deref(), Some("2"));
+    let is = |expression: &str, expected: &str| prometheus.value(expression).as_deref() == Some(expected);
+    fleet.until("the whole cluster in Prometheus", || {
+        is("sum(kontiki_raft_is_leader)", "1")
+            && is("count(kontiki_raft_term)", "3")
+            && is("sum(kontiki_worker_slots)", "2")
+    });
 
     let old = fleet.leader();
     fleet.replica(old).signal("KILL");
     fleet.await_leader_other_than(old);
     fleet.until("the two that are left, one of which leads", || {
-        let is_two = prometheus.value("count(kontiki_raft_term)").as_deref() == Some("2");
-        is_two && leaders().as_deref() == Some("1")
+        is("count(kontiki_raft_term)", "2") && is("sum(kontiki_raft_is_leader)", "1")
     });
 }
 

@@ -104,10 +104,51 @@ fn what_no_schedule_can_mean_is_refused_with_its_place() {
     refused(&one("catch_up: {window: soon}")).says("error[K1306]").says("'window' of 'catch_up' of schedule 'a'");
     refused(&one("crom: x")).says("error[K1004]").says("did you mean 'cron'?");
     refused(&one("start: yesterday")).says("error[K1306]").says("is no time such as");
-    refused("schedules: [{name: a}]").says("error[K1306]").says("has no 'cron'");
+    refused("schedules: [{name: a}]").says("error[K1306]").says("has neither 'cron' nor 'after'");
     refused("schedules: [{name: a, cron: '0 0 31 2 *'}]").says("error[K4002]").says("no date matches it");
     refused("schedules: [{name: a, cron: '@daily', time_zone: Mars}]").says("'Mars' is no time zone");
     refused(&one("vars: {day: '{{ tomorrow }}'}")).says("variable 'day': 'tomorrow' is not known here");
     refused(&one("target: nowhere")).says("error[K1005]");
     assert_eq!(expect(&fleet, &["schedule", "list", "-o", "name"], 0).stdout.trim(), "");
+}
+
+#[test]
+fn a_schedule_runs_when_those_it_follows_have_succeeded() {
+    let fleet = Fleet::start_in(Project::small(), 1, 1, &[]);
+    expect(&fleet, &["build"], 0);
+    fleet.project.model("flaky", "table", "select 1 / {{ var('by', 1) }} as a");
+    declare(
+        &fleet,
+        "
+schedules:
+  - {name: orders, cron: '@yearly', select: first}
+  - {name: stock, cron: '@yearly', select: flaky, vars: {by: '0'}}
+  - {name: mart, after: [orders, stock], select: first, vars: {from: '{{ data_interval_start }}'}}
+",
+    );
+    expect(&fleet, &["project", "deploy"], 0);
+    expect(&fleet, &["schedule", "apply"], 0).says("schedule mart created\n");
+    let run = |name: &str| {
+        let run = expect(&fleet, &["schedule", "trigger", name], 0).stdout.trim().to_owned();
+        fleet.kontiki(&["runs", "watch", &run])
+    };
+    run("orders").expect(0);
+    run("stock").expect(1);
+    assert_eq!(fleet.json(&["schedule", "history", "mart"]).as_array().unwrap().len(), 0);
+    let declared = fleet.project.read("kontiki.yml").replace("by: '0'", "by: '1'");
+    declare(&fleet, &declared);
+    expect(&fleet, &["schedule", "apply"], 0).says("schedule stock changed").says("  - vars.by: \"0\"");
+    run("stock").expect(0);
+    fleet.until("the run that follows", || {
+        let history = fleet.json(&["schedule", "history", "mart"]);
+        history.as_array().unwrap().iter().filter(|tick| tick["result"] == "success").count() == 1
+    });
+    declare(&fleet, "schedules: [{name: a, after: [b]}, {name: b, after: a}]");
+    expect(&fleet, &["schedule", "apply"], 2).says("it would follow itself");
+    declare(&fleet, "schedules: [{name: a, after: [nobody]}]");
+    expect(&fleet, &["schedule", "apply"], 2).says("it follows 'nobody', which does not exist");
+    declare(&fleet, "schedules: [{name: a, after: [orders], cron: '@daily'}]");
+    expect(&fleet, &["schedule", "apply"], 2).says("has both 'cron' and 'after'");
+    declare(&fleet, "schedules: [{name: a, after: [orders], jitter: 5s}]");
+    expect(&fleet, &["schedule", "apply"], 2).says("has no start, end or jitter");
 }

@@ -9,6 +9,8 @@
 //! Invariants: any replica answers any client, what it cannot decide itself it asks the leader; nothing a client sends makes
 //! this replica hold more than the limits in [`Config`]; a client that does not read slows nobody but itself.
 
+mod alerting;
+mod alerts;
 mod cluster;
 mod commit;
 mod download;
@@ -36,6 +38,7 @@ mod workers;
 use std::future::Future;
 use std::time::Duration;
 
+use proto::v1::alert_service_server::AlertServiceServer;
 use proto::v1::cluster_service_server::ClusterServiceServer;
 use proto::v1::project_service_server::ProjectServiceServer;
 use proto::v1::run_service_server::RunServiceServer;
@@ -84,8 +87,10 @@ pub async fn serve(
     let planner = Planner::new(handle.clone());
     let runs = RunServiceServer::new(runs::Service::new(handle.clone(), planner.clone()));
     let schedules = ScheduleServiceServer::new(schedules::Service::new(handle.clone(), planner.clone()));
-    // Ends with this future.
+    let alerts = AlertServiceServer::new(alerts::Service::new(handle.clone()));
+    // These end with this future.
     let _ticking = ticking::spawn(handle.clone(), planner);
+    let _alerting = alerting::spawn(handle.clone());
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
     // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
@@ -100,6 +105,7 @@ pub async fn serve(
         .add_service(projects.max_decoding_message_size(limit))
         .add_service(runs.max_decoding_message_size(limit))
         .add_service(schedules.max_decoding_message_size(limit))
+        .add_service(alerts.max_decoding_message_size(limit))
         .add_service(workers.max_decoding_message_size(limit))
         .add_service(cluster.max_decoding_message_size(limit))
         .serve_with_incoming_shutdown(incoming, stop)

@@ -79,6 +79,8 @@ pub fn rejected(rejection: &Rejection) -> Status {
         Rejection::BackfillEnded(_) => (Code::FailedPrecondition, "BACKFILL_ENDED"),
         Rejection::BackfillOutOfRange { .. } => (Code::InvalidArgument, "BACKFILL_OUT_OF_RANGE"),
         Rejection::TooManyBackfills { .. } => (Code::ResourceExhausted, "TOO_MANY_BACKFILLS"),
+        Rejection::UnknownChannel(_) => (Code::NotFound, "UNKNOWN_CHANNEL"),
+        Rejection::TooManyChannels { .. } => (Code::ResourceExhausted, "TOO_MANY_CHANNELS"),
     };
     Status::with_error_details(
         code,

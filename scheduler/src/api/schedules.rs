@@ -1,5 +1,6 @@
 //! `kontiki.v1.ScheduleService`: declaring schedules, asking about their ticks, steering them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::schedule::{Decision, Schedule, Upcoming};
@@ -67,6 +68,33 @@ fn check(declared: &Schedule, now: Timestamp) -> Result<Ticks, Invalid> {
     Ok(ticks)
 }
 
+/// Refuses schedules that follow one that there is not, or that follow themselves, however far around.
+fn follows<'s>(
+    declared: impl Iterator<Item = &'s Schedule> + Clone,
+    known: &'s [Arc<Schedule>],
+) -> Result<(), Invalid> {
+    let all = known.iter().map(|known| &**known).chain(declared.clone());
+    // What is declared now stands for what was known under its name.
+    let all: BTreeMap<&str, &Schedule> = all.map(|schedule| (schedule.name.as_str(), schedule)).collect();
+    for schedule in declared {
+        let refused = |problem: String| Invalid::new("cron", format!("of schedule '{}': {problem}", schedule.name));
+        let mut unseen: Vec<&str> = schedule.calendar.follows().into_iter().flatten().collect();
+        if let Some(unknown) = unseen.iter().find(|name| !all.contains_key(*name)) {
+            return Err(refused(format!("it follows '{unknown}', which does not exist")));
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(name) = unseen.pop() {
+            if name == schedule.name.as_str() {
+                return Err(refused("it would follow itself".to_owned()));
+            }
+            if seen.insert(name) {
+                unseen.extend(all.get(name).and_then(|followed| followed.calendar.follows()).into_iter().flatten());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The first tick that is yet to come, for everybody who has decided any.
 fn coming(ticks: &Ticks, known: Option<&Scheduled>, now: Timestamp) -> Option<Upcoming> {
     let decided = known.and_then(|known| known.decided_until).unwrap_or(now);
@@ -109,6 +137,11 @@ impl Service {
         let names: Vec<ScheduleName> = declared.iter().map(|(schedule, ..)| schedule.name.clone()).collect();
         let known: Vec<Option<Scheduled>> =
             self.read(|state| names.iter().map(|name| state.schedule(name).cloned()).collect()).await?;
+        if declared.iter().any(|(schedule, ..)| schedule.calendar.follows().is_some()) {
+            let others =
+                self.read(|state| state.schedules().map(|(_, known)| known.declared.clone()).collect::<Vec<_>>());
+            follows(declared.iter().map(|(schedule, ..)| schedule), &others.await?).map_err(invalid)?;
+        }
         let mut applied = Vec::with_capacity(declared.len());
         let mut puts = Vec::with_capacity(declared.len());
         for ((declared, paused, ticks), known) in declared.into_iter().zip(known) {
@@ -148,7 +181,9 @@ impl Service {
         let ticks = calendar(&scheduled.declared).map_err(invalid)?;
         let decided_at = clock::now();
         let scheduled_at = request.scheduled_at.map_or(decided_at, |at| to_timestamp(Some(at)));
-        let planned = ticking::plan(&self.planner, &scheduled.declared, &ticks, scheduled_at, request_id).await;
+        let start = ticks.before(scheduled_at).or(scheduled.decided_until);
+        let planned =
+            ticking::plan(&self.planner, &scheduled.declared, &ticks, (start, scheduled_at), request_id).await;
         let submission = planned.map_err(|refused| match refused {
             Refused::ForGood(reason) => Status::failed_precondition(reason),
             Refused::ForNow => Status::unavailable("this replica cannot plan the run now"),

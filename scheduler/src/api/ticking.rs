@@ -119,6 +119,8 @@ struct Job {
     declared: Arc<Schedule>,
     version: u64,
     next: Upcoming,
+    /// The tick that was decided before.
+    previous: Option<Timestamp>,
     series: Series,
 }
 
@@ -160,6 +162,7 @@ impl Clockwork {
                     declared: scheduled.declared.clone(),
                     version: scheduled.version,
                     next: scheduled.next?,
+                    previous: scheduled.decided_until,
                     series: Series::Calendar,
                 })
             });
@@ -171,6 +174,7 @@ impl Clockwork {
                     declared: backfill.declared.clone(),
                     version: 0,
                     next: Upcoming { scheduled_at, due_at: scheduled_at },
+                    previous: None,
                     series: Series::Backfill(id),
                 })
             });
@@ -323,7 +327,10 @@ impl Clockwork {
         let name = &job.declared.name;
         let micros = job.next.scheduled_at.as_micros();
         let request = RequestId(format!("tick/{series}{name}/{micros}").into());
-        plan(&self.planner, &job.declared, ticks, job.next.scheduled_at, request).await
+        let scheduled_at = job.next.scheduled_at;
+        // One that follows others has no calendar that knows the tick before.
+        let start = ticks.before(scheduled_at).or(job.previous);
+        plan(&self.planner, &job.declared, ticks, (start, scheduled_at), request).await
     }
 
     fn calendar(&self, job: &Job) -> Option<Arc<Ticks>> {
@@ -358,12 +365,12 @@ pub enum Refused {
     ForNow,
 }
 
-/// The run of a tick: variables rendered, project parsed, nodes selected.
+/// The run of a tick, whose data begin at the first time where there is one: variables rendered, project parsed, nodes selected.
 pub async fn plan(
     planner: &Planner,
     declared: &Schedule,
     ticks: &Ticks,
-    scheduled_at: Timestamp,
+    (start, scheduled_at): (Option<Timestamp>, Timestamp),
     request: RequestId,
 ) -> Result<Submission, Refused> {
     let mut run = declared.run.clone();
@@ -371,7 +378,7 @@ pub async fn plan(
         let times = TickTimes {
             schedule: declared.name.clone(),
             zone: ticks.zone(),
-            data_interval_start: ticks.before(scheduled_at).unwrap_or(scheduled_at),
+            data_interval_start: start.unwrap_or(scheduled_at),
             scheduled_at,
         };
         let vars = run.options.vars.clone();

@@ -69,7 +69,8 @@ pub(super) fn next(state: &State, liveness: &Liveness, policy: &Policy) -> Optio
         let ticks = has_ticks(state).then(|| state.forgotten_before().plus(kept).plus(FORGET_EVERY));
         run.into_iter().chain(ticks).min()
     });
-    [lease, loose, old, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
+    let deadline = state.alerts().next_deadline();
+    [lease, loose, old, deadline, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
 }
 
 fn has_ticks(state: &State) -> bool {
@@ -87,6 +88,9 @@ pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp)
     }
     if state.next_timeout().is_some_and(|due_at| due_at <= now) {
         commands.push(Command::EnforceTimeouts);
+    }
+    if state.alerts().next_deadline().is_some_and(|due_at| due_at <= now) {
+        commands.push(Command::TellDeadlines);
     }
     let is_old = |since: Timestamp| since.plus(LOOSE_KEPT) <= now;
     if state.projects().loose_since().is_some_and(is_old) {

@@ -40,6 +40,8 @@ pub enum Invalid {
     Zone(String),
     #[error("the schedule ends before it starts")]
     EndsFirst,
+    #[error("a schedule that follows others has no start, end or jitter")]
+    Follows,
     #[error("a jitter of more than a day would mix up ticks")]
     Jitter,
 }
@@ -48,7 +50,7 @@ impl Invalid {
     /// The field of a schedule that it is about.
     pub fn field(&self) -> &'static str {
         match self {
-            Self::Cron { .. } | Self::Never { .. } => "cron",
+            Self::Cron { .. } | Self::Never { .. } | Self::Follows => "cron",
             Self::Zone(_) => "time_zone",
             Self::EndsFirst => "end",
             Self::Jitter => "jitter",
@@ -59,7 +61,8 @@ impl Invalid {
 /// A calendar that can be asked for its ticks.
 #[derive(Clone, Debug)]
 pub struct Ticks {
-    cron: Cron,
+    /// None of a calendar that follows other schedules, and so has no ticks of its own.
+    cron: Option<Cron>,
     /// Whether it means intervals rather than times of day.
     by_intervals: bool,
     zone: Tz,
@@ -74,6 +77,29 @@ impl Ticks {
     pub fn new(name: &ScheduleName, calendar: &Calendar) -> Result<Self, Invalid> {
         let Calendar { cron, time_zone, start_at, end_at, jitter } = calendar;
         let wrong = |problem: String| Invalid::Cron { cron: cron.clone(), problem };
+        let zone: Tz = time_zone.parse().map_err(|_| Invalid::Zone(time_zone.clone()))?;
+        if start_at.zip(*end_at).is_some_and(|(start, end)| end < start) {
+            return Err(Invalid::EndsFirst);
+        }
+        if *jitter > Duration::from_secs(24 * 3_600) {
+            return Err(Invalid::Jitter);
+        }
+        let salt = fnv(name.as_str().as_bytes());
+        let ticks = |cron: Option<Cron>, by_intervals: bool| {
+            let (start_at, end_at, jitter) = (*start_at, *end_at, *jitter);
+            Self { cron, by_intervals, zone, start_at, end_at, jitter, salt }
+        };
+        if let Some(mut followed) = calendar.follows() {
+            if start_at.is_some() || end_at.is_some() || !jitter.is_zero() {
+                return Err(Invalid::Follows);
+            }
+            let unspellable = followed.find(|followed| ScheduleName::new(followed).is_none());
+            return match (unspellable, calendar.follows().into_iter().flatten().next()) {
+                (Some(unspellable), _) => Err(wrong(format!("'{unspellable}' is no name of a schedule"))),
+                (None, None) => Err(wrong("it names no schedule to follow".to_owned())),
+                (None, Some(_)) => Ok(ticks(None, true)),
+            };
+        }
         let fields = cron.split_whitespace().count();
         if cron.len() > CRON_MAX {
             return Err(wrong(format!("it is longer than {CRON_MAX} bytes")));
@@ -83,22 +109,13 @@ impl Ticks {
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let parsed = parser.parse(cron).map_err(|error| wrong(error.to_string().trim_end_matches('.').to_owned()))?;
-        let zone: Tz = time_zone.parse().map_err(|_| Invalid::Zone(time_zone.clone()))?;
-        if start_at.zip(*end_at).is_some_and(|(start, end)| end < start) {
-            return Err(Invalid::EndsFirst);
-        }
-        if *jitter > Duration::from_secs(24 * 3_600) {
-            return Err(Invalid::Jitter);
-        }
-        let salt = fnv(name.as_str().as_bytes());
         // The days, month and weekdays come last. What stands for a nickname is known to the parser alone.
         let mut of_time = cron.split_whitespace().take(fields.saturating_sub(3));
         let by_intervals = match fields {
             1 => parsed.determine_job_type() == JobType::IntervalWildcard,
             _ => of_time.any(|field| field.contains(['*', '?'])),
         };
-        let ticks =
-            Self { cron: parsed, by_intervals, zone, start_at: *start_at, end_at: *end_at, jitter: *jitter, salt };
+        let ticks = ticks(Some(parsed), by_intervals);
         match ticks.ahead(EPOCH, true) {
             Some(first) if first.signed_duration_since(EPOCH).num_days() < DAYS_MAX => Ok(ticks),
             _ => Err(Invalid::Never { cron: cron.clone() }),
@@ -128,9 +145,10 @@ impl Ticks {
     }
 
     fn find(&self, at: NaiveDateTime, inclusive: bool, direction: Direction) -> Option<NaiveDateTime> {
+        let cron = self.cron.as_ref()?;
         let found = match direction {
-            Direction::Forward => self.cron.find_next_occurrence(&at.and_utc(), inclusive),
-            Direction::Backward => self.cron.find_previous_occurrence(&at.and_utc(), inclusive),
+            Direction::Forward => cron.find_next_occurrence(&at.and_utc(), inclusive),
+            Direction::Backward => cron.find_previous_occurrence(&at.and_utc(), inclusive),
         };
         found.ok().map(|found| found.naive_utc())
     }

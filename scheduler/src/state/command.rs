@@ -3,6 +3,7 @@
 //! A command carries decided results, never inputs to code that may change. Its encoding is pinned by golden bytes: append
 //! variants; a change of fields is a new version of `entry`.
 
+use common::alert::Channel;
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunOptions, RunPlan};
 use common::schedule::{MissReason, Schedule, Upcoming};
@@ -12,6 +13,7 @@ use common::transcript::Told;
 use common::{ContentDigest, NodeId, RequestId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
+use super::alerts::{NoticeId, Sent};
 use super::schedules::{BackfillId, Order, Series};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +111,23 @@ pub enum Command {
     ForgetTicks {
         before: Timestamp,
     },
+    /// Declares channels of alerts.
+    PutChannels {
+        channels: Vec<Channel>,
+    },
+    RemoveChannels {
+        names: Vec<ScheduleName>,
+    },
+    /// Sends something over a channel, to see whether it arrives.
+    TestChannel {
+        name: ScheduleName,
+    },
+    /// What became of notices that were sent.
+    SettleNotices {
+        settled: Vec<(NoticeId, Sent)>,
+    },
+    /// There are alerts about ticks that have not succeeded in time, by the entry's own time.
+    TellDeadlines,
 }
 
 impl Command {
@@ -137,6 +156,11 @@ impl Command {
             Self::StartBackfill(_) => "start_backfill",
             Self::SteerBackfill { .. } => "steer_backfill",
             Self::ForgetTicks { .. } => "forget_ticks",
+            Self::PutChannels { .. } => "put_channels",
+            Self::RemoveChannels { .. } => "remove_channels",
+            Self::TestChannel { .. } => "test_channel",
+            Self::SettleNotices { .. } => "settle_notices",
+            Self::TellDeadlines => "tell_deadlines",
         }
     }
 }

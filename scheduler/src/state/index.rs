@@ -26,6 +26,8 @@ pub(super) struct Index {
     pools: BTreeMap<Arc<str>, u32>,
     /// When the next tick of each schedule is due.
     pub ticks: BTreeSet<(Timestamp, ScheduleName)>,
+    /// Schedules that follow each schedule.
+    pub followers: BTreeMap<ScheduleName, BTreeSet<ScheduleName>>,
     /// Backfills that have not ended.
     pub backfills: BTreeSet<BackfillId>,
     /// Of the transcripts of all runs.

@@ -22,7 +22,7 @@ type Check = fn(&State) -> Result<(), Violation>;
 
 /// Every invariant of a single state.
 pub fn check(state: &State) -> Result<(), Violation> {
-    const CHECKS: [Check; 13] = [
+    const CHECKS: [Check; 14] = [
         steps_are_legal,
         upstreams_come_first,
         epochs_are_known,
@@ -35,6 +35,7 @@ pub fn check(state: &State) -> Result<(), Violation> {
         requests_name_runs,
         ticks_are_decided_in_order,
         schedules_wait_for_runs,
+        alerts_follow,
         indexes_follow,
     ];
     CHECKS.iter().try_for_each(|check| check(state))?;
@@ -220,6 +221,21 @@ fn schedules_wait_for_runs(state: &State) -> Result<(), Violation> {
 }
 
 /// Everything derived equals what a rebuild derives, except that ready tasks may be set aside while their relation is busy.
+/// Notices go over channels that exist, and nothing is remembered of runs and schedules that are forgotten.
+fn alerts_follow(state: &State) -> Result<(), Violation> {
+    let alerts = &state.alerts;
+    let stray = alerts.notices.values().find(|notice| !alerts.channels.contains_key(&notice.channel));
+    ensure(stray.is_none(), "a notice goes over a channel", || format!("{stray:?}"))?;
+    let forgotten = alerts.told.keys().find(|run| !state.runs.contains_key(run));
+    ensure(forgotten.is_none(), "what was told is of a run", || format!("{forgotten:?}"))?;
+    let mut watched = alerts.deadlines.keys().map(|(schedule, _)| schedule).chain(state.arrivals.keys());
+    let gone = watched.find(|schedule| !state.schedules.contains_key(*schedule));
+    ensure(gone.is_none(), "what is waited for is of a schedule", || format!("{gone:?}"))?;
+    let mut fresh = alerts.clone();
+    fresh.index();
+    ensure(fresh.by_deadline == alerts.by_deadline, "deadlines are by time", || format!("{:?}", alerts.by_deadline))
+}
+
 fn indexes_follow(state: &State) -> Result<(), Violation> {
     let mut fresh = state.clone();
     fresh.restore();

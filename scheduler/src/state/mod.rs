@@ -7,6 +7,7 @@
 //! - After every command, no slot is free while a task could take it.
 
 mod again;
+pub mod alerts;
 mod apply;
 mod assign;
 pub mod command;
@@ -49,6 +50,7 @@ pub use task::{Ending, Failure, Task};
 pub use transition::{Illegal, Step, transition};
 pub use worker::Worker;
 
+use alerts::Alerts;
 use digest::Digest;
 use index::Index;
 use projects::Projects;
@@ -93,6 +95,9 @@ pub struct State {
     backfills: BTreeMap<BackfillId, Backfill>,
     /// What was decided about ticks before then is forgotten.
     forgotten_before: Timestamp,
+    alerts: Alerts,
+    /// Of schedules that follow others: which of those have succeeded since, and of which tick.
+    arrivals: BTreeMap<ScheduleName, BTreeMap<ScheduleName, Timestamp>>,
     #[serde(skip)]
     index: Index,
     #[cfg(feature = "planted-bugs")]
@@ -126,6 +131,7 @@ impl State {
         self.digest.mix(&[index, self.at.as_micros() as u64]);
         let mut entry = Entry { epoch: Epoch(index), at: self.at, events: Vec::new() };
         let reply = apply::dispatch(self, &mut entry, command).unwrap_or_else(Reply::Rejected);
+        self.raise(&entry);
         self.assign(&mut entry);
         self.digest.mix(&[entry.events.len() as u64]);
         self.record(entry.at, &entry.events);
@@ -191,6 +197,10 @@ impl State {
         self.index.in_pool(pool)
     }
 
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
     pub fn projects(&self) -> &Projects {
         &self.projects
     }
@@ -236,6 +246,7 @@ impl State {
         self.projects.derive(bundles.into_iter());
         self.index_all();
         self.index_schedules();
+        self.alerts.index();
     }
 
     fn index_all(&mut self) {

@@ -5,6 +5,7 @@ use common::task::Assignment;
 use common::{ContentDigest, NodeId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
+use super::alerts::NoticeId;
 use super::schedules::BackfillId;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub enum Reply {
     Forgotten {
         ticks: u64,
     },
+    /// The notice that is on its way.
+    Noticed(NoticeId),
 }
 
 /// What became of a report. Either way it needs no resending.
@@ -139,4 +142,8 @@ pub enum Rejection {
     BackfillOutOfRange { ticks_max: u64, parallel_max: u32 },
     #[error("{max} backfills are under way, which is all there may be")]
     TooManyBackfills { max: u32 },
+    #[error("channel '{0}' does not exist")]
+    UnknownChannel(ScheduleName),
+    #[error("a cluster has at most {max} channels")]
+    TooManyChannels { max: u32 },
 }

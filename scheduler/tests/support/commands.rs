@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use common::alert::{AlertKind, Channel, MailSecurity, Receiver, Reference};
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunRequest, RunTarget};
 use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, Upcoming};
@@ -12,6 +13,7 @@ use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
 use common::transcript::{Packed, Told};
 use common::{ContentDigest, NodeId, RequestId, ScheduleName, Timestamp};
+use scheduler::state::alerts::{NoticeId, Sent};
 use scheduler::state::command::{BackfillRequest, PutSchedule, Slept, Steer, TickDecision, TickProposal};
 use scheduler::state::schedules::{Order, Series};
 use scheduler::state::{BackfillId, CancelCause, Command, Submission};
@@ -71,8 +73,48 @@ pub fn all() -> BTreeMap<&'static str, Command> {
         })),
         Command::SteerBackfill { id: BackfillId(9), steer: Steer::Pause },
         Command::ForgetTicks { before: Timestamp(6) },
+        Command::PutChannels { channels: channels() },
+        Command::RemoveChannels { names: vec![ScheduleName::new("chat").unwrap()] },
+        Command::TestChannel { name: ScheduleName::new("hook").unwrap() },
+        Command::SettleNotices {
+            settled: vec![
+                (NoticeId { index: 7, place: 1 }, Sent::Arrived),
+                (NoticeId { index: 8, place: 0 }, Sent::Failed { error: "503".to_owned(), again_at: Timestamp(9) }),
+                (NoticeId { index: 9, place: 0 }, Sent::GivenUp { error: "404".to_owned() }),
+            ],
+        },
+        Command::TellDeadlines,
     ];
     commands.into_iter().map(|command| (listed(&command), command)).collect()
+}
+
+/// One channel of each kind, with everything that it may say.
+pub fn channels() -> Vec<Channel> {
+    let env = |name: &str| Reference::Env(name.to_owned());
+    let webhook = Receiver::Webhook {
+        url: Reference::Plain("https://hooks.example".to_owned()),
+        secret: Some(env("SECRET")),
+        headers: BTreeMap::from([("authorization".to_owned(), Reference::File("/run/token".to_owned()))]),
+        body: Some("{{ alert.summary }}".to_owned()),
+    };
+    let slack = Receiver::Slack { url: env("SLACK"), text: None };
+    let email = Receiver::Email {
+        server: "mail.example:587".to_owned(),
+        security: MailSecurity::StartTls,
+        login: Some((env("USER"), env("PASSWORD"))),
+        from: "kontiki@example.org".to_owned(),
+        to: vec!["data@example.org".to_owned()],
+        subject: Some("{{ alert.kind }}".to_owned()),
+        body: None,
+    };
+    let channel = |name: &str, receiver: Receiver| Channel {
+        name: ScheduleName::new(name).unwrap(),
+        receiver,
+        on: AlertKind::ALL.to_vec(),
+        schedules: vec!["night*".to_owned()],
+        all_runs: false,
+    };
+    vec![channel("hook", webhook), channel("chat", slack), channel("mail", email)]
 }
 
 /// A schedule with everything that it may say, first due at 10.
@@ -174,6 +216,11 @@ fn listed(command: &Command) -> &'static str {
         | Command::DecideTick(_)
         | Command::StartBackfill(_)
         | Command::SteerBackfill { .. }
-        | Command::ForgetTicks { .. } => command.name(),
+        | Command::ForgetTicks { .. }
+        | Command::PutChannels { .. }
+        | Command::RemoveChannels { .. }
+        | Command::TestChannel { .. }
+        | Command::SettleNotices { .. }
+        | Command::TellDeadlines => command.name(),
     }
 }

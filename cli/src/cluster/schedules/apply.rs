@@ -9,13 +9,12 @@ use proto::v1::{AppliedSchedule, ApplySchedulesRequest, Schedule};
 use serde_json::Value as Json;
 
 use super::super::connect::Connected;
+use super::super::declared::FILE_NAME;
 use super::super::time::moment;
 use super::{file, rows};
 use crate::exit::Exit;
 use crate::project::Refused;
 
-/// The file in a project's folder that declares its schedules.
-pub const FILE_NAME: &str = "kontiki.yml";
 /// Schedules of one request.
 const AT_ONCE: usize = 1_000;
 

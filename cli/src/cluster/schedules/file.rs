@@ -1,20 +1,17 @@
 //! Schedules as a file declares them: YAML with the field's words, or those that Kubernetes has for the same.
-//!
-//! Invariant: what is not understood is an error with its place; nothing is left out silently.
 
 use std::path::Path;
 use std::time::Duration;
 
-use common::Diagnostic;
-use common::diagnostic::Code;
 use common::run::Verb;
-use dbt::yaml::{Fields, Mapping, Node, Source, Span, Value, load};
+use common::schedule::Calendar;
+use dbt::yaml::Fields;
 use proto::description;
 use proto::scalar::{duration, of_json};
 use proto::v1::{CatchUp, CatchUpPolicy, Overlap, RetryPolicy, Schedule, SubmitRunRequest};
 
+use super::super::declared::{self, either, integer, invalid, length, one_of, place, texts};
 use super::moments;
-use crate::config;
 use crate::project::{Call, Opened, Refused};
 use crate::run;
 
@@ -22,49 +19,14 @@ const VERBS: [Verb; 5] = [Verb::Build, Verb::Run, Verb::Test, Verb::Seed, Verb::
 
 /// Every schedule of the file, or all that is wrong with it.
 pub fn read(call: &Call, opened: &Opened, path: &Path) -> Result<Vec<Schedule>, Refused> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| call.refuse_with(Code::FileUnreadable, &format!("{}: {error}", path.display())))?;
-    let shown = path.strip_prefix(&opened.root).unwrap_or(path).display().to_string();
-    let source = Source::new(shown, text);
-    let mut findings = Vec::new();
-    let schedules = read_source(call, opened, &source, &mut findings);
-    call.report(&findings)?;
-    Ok(schedules)
-}
-
-fn read_source(call: &Call, opened: &Opened, source: &Source, findings: &mut Vec<Diagnostic>) -> Vec<Schedule> {
-    let Some(node) = load(source, findings) else { return Vec::new() };
-    let span = node.span;
-    let Value::Mapping(mapping) = node.value else {
-        let message = format!("a file of schedules is a mapping with 'schedules', not {}", node.kind());
-        findings.push(Diagnostic::error(Code::YamlShape, message).at(source.at(span)));
-        return Vec::new();
-    };
-    let mut fields = Fields::new(mapping, span, "the file".to_owned(), source, findings).lenient();
-    let named = |mapping: &Mapping| {
-        let name = mapping.get("name").and_then(Node::as_str).unwrap_or_default();
-        format!("schedule '{name}'")
-    };
-    let mut seen = Vec::new();
-    let read = fields.each("schedules", named, |fields| schedule(call, opened, fields));
-    fields.refuse();
-    for schedule in &read {
-        if seen.contains(&&schedule.name) {
-            let message = format!("schedule '{}' is declared twice", schedule.name);
-            findings.push(Diagnostic::error(Code::DuplicateName, message).at(source.at(span)));
-        }
-        seen.push(&schedule.name);
-    }
-    read
+    declared::read(call, opened, path, ("schedules", "schedule"), |fields| {
+        schedule(call, opened, fields).map(|schedule| (schedule.name.clone(), schedule))
+    })
 }
 
 fn schedule(call: &Call, opened: &Opened, mut fields: Fields<'_>) -> Option<Schedule> {
     let (name, _) = fields.name()?;
-    let cron = either(&mut fields, "cron", "schedule");
-    if cron.is_none() {
-        let span = fields.span();
-        fields.report(invalid(format!("{} has no 'cron'", fields.what())), span);
-    }
+    let cron = cron(&mut fields);
     let time_zone = either(&mut fields, "time_zone", "timeZone").unwrap_or_default();
     let start_at = moment(&mut fields, "start", &time_zone);
     let end_at = moment(&mut fields, "end", &time_zone);
@@ -76,13 +38,33 @@ fn schedule(call: &Call, opened: &Opened, mut fields: Fields<'_>) -> Option<Sche
         jitter: length(&mut fields, "jitter").map(duration),
         overlap: overlap(&mut fields).into(),
         catch_up: catch_up(&mut fields),
-        deadline: None,
+        deadline: length(&mut fields, "deadline").map(duration),
         paused: fields.bool("paused").or_else(|| fields.bool("suspend")),
         run: Some(run_of(call, opened, &mut fields)?),
         time_zone,
     };
     fields.refuse();
     Some(schedule)
+}
+
+/// A cron expression, or the schedules that this one follows.
+fn cron(fields: &mut Fields<'_>) -> Option<String> {
+    let after = place(fields, "after");
+    let followed = texts(fields, "after");
+    let cron = either(fields, "cron", "schedule");
+    match (cron, followed.is_empty()) {
+        (None, false) => Some(format!("{} {}", Calendar::AFTER, followed.join(", "))),
+        (Some(_), false) => {
+            fields.report(invalid(format!("{} has both 'cron' and 'after'", fields.what())), after);
+            None
+        }
+        (None, true) => {
+            let span = fields.span();
+            fields.report(invalid(format!("{} has neither 'cron' nor 'after'", fields.what())), span);
+            None
+        }
+        (cron, true) => cron,
+    }
 }
 
 fn run_of(call: &Call, opened: &Opened, fields: &mut Fields<'_>) -> Option<SubmitRunRequest> {
@@ -188,62 +170,6 @@ fn catch_up(fields: &mut Fields<'_>) -> Option<CatchUp> {
     };
     inner.refuse();
     Some(catch_up)
-}
-
-fn invalid(message: String) -> Diagnostic {
-    Diagnostic::error(Code::ScheduleInvalid, message)
-}
-
-/// Where a key stands, or the whole where it does not.
-fn place(fields: &Fields<'_>, key: &str) -> Span {
-    fields.peek(key).map_or(fields.span(), |node| node.span)
-}
-
-/// A key under the one name or the other.
-fn either(fields: &mut Fields<'_>, key: &'static str, other: &'static str) -> Option<String> {
-    fields.text(key).or_else(|| fields.text(other))
-}
-
-/// A text, or a list of texts.
-fn texts(fields: &mut Fields<'_>, key: &'static str) -> Vec<String> {
-    match fields.peek(key).and_then(Node::as_str).map(str::to_owned) {
-        Some(_) => fields.text(key).into_iter().collect(),
-        None => fields.texts(key),
-    }
-}
-
-fn one_of<T: Copy>(fields: &mut Fields<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
-    let span = place(fields, key);
-    let text = fields.text(key)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
-    if found.is_none() {
-        let known = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        fields.report(invalid(format!("'{key}' of {} is '{text}', which is none of {known}", fields.what())), span);
-    }
-    found
-}
-
-fn integer<T: TryFrom<i64>>(fields: &mut Fields<'_>, key: &'static str) -> Option<T> {
-    let node = fields.node(key)?;
-    let number = node.as_i64().and_then(|number| T::try_from(number).ok());
-    if number.is_none() {
-        let message = format!("'{key}' of {} must be a number in its range", fields.what());
-        fields.report(invalid(message), node.span);
-    }
-    number
-}
-
-/// A length of time, such as `90s` or `2h`.
-fn length(fields: &mut Fields<'_>, key: &'static str) -> Option<Duration> {
-    let span = place(fields, key);
-    let text = fields.text(key)?;
-    match config::parse::<Duration>(&text) {
-        Ok(length) => Some(length),
-        Err(problem) => {
-            fields.report(invalid(format!("'{key}' of {}: {problem}", fields.what())), span);
-            None
-        }
-    }
 }
 
 fn moment(fields: &mut Fields<'_>, key: &'static str, zone: &str) -> Option<prost_types::Timestamp> {

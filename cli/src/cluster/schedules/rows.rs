@@ -96,6 +96,7 @@ pub fn declaration(declared: &Schedule) -> Json {
         "timeout": length(run.timeout.as_ref()),
         "task_timeout": length(run.task_timeout.as_ref()),
         "worker_labels": labels,
+        "deadline": length(declared.deadline.as_ref()),
         "jitter": length(declared.jitter.as_ref()),
         "start": declared.start_at.as_ref().map(|at| moment(Some(at))),
         "end": declared.end_at.as_ref().map(|at| moment(Some(at))),

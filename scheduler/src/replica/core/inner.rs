@@ -91,7 +91,9 @@ impl Inner {
     /// Looks at the clock when a retry or a timeout is due, where the entry made that sooner; true if it did.
     pub(super) fn hasten(&mut self, now: impl FnOnce() -> Timestamp) -> bool {
         let Mode::Leading(leader, _) = &self.mode else { return false };
-        let due_at = leader.state().next_retry().into_iter().chain(leader.state().next_timeout()).min();
+        let state = leader.state();
+        let due_at = [state.next_retry(), state.next_timeout(), state.alerts().next_deadline()];
+        let due_at = due_at.into_iter().flatten().min();
         let Some(due_at) = due_at.filter(|due_at| *due_at < self.next_tick) else { return false };
         let due_at = due_at.max(now().plus(Duration::from_millis(TICK_MIN_MS)));
         let is_sooner = due_at < self.next_tick;

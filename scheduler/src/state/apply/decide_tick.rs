@@ -9,7 +9,7 @@ use common::{RunId, Timestamp};
 use super::{steer_backfill, submit_run};
 use crate::state::command::{TickDecision, TickProposal};
 use crate::state::schedules::{BackfillState, Buffered, Origin, REASON_MAX, Series, Tick};
-use crate::state::{CancelCause, Entry, Event, Rejection, Reply, State, StopCause, Submission};
+use crate::state::{CancelCause, Entry, Event, Rejection, Reply, RunOutcome, State, StopCause, Submission};
 
 pub(super) fn apply(state: &mut State, entry: &mut Entry, tick: TickDecision) -> Result<Reply, Rejection> {
     // A trigger that comes again has its run.
@@ -90,6 +90,7 @@ fn advance(state: &mut State, tick: &TickDecision) {
             if let Some(mut scheduled) = state.leave_schedule(&tick.schedule) {
                 scheduled.next = tick.next;
                 state.enter_schedule(&tick.schedule, scheduled);
+                state.follow(&tick.schedule, tick.decided_at);
             }
         }
         Series::Manual => {}
@@ -184,6 +185,10 @@ impl State {
         if let Some(tick) = scheduled.ticks.iter_mut().rev().find(is_of) {
             tick.outcome = Some(outcome);
         }
+        if outcome == RunOutcome::Success {
+            self.arrive(entry, &origin);
+        }
+        let Some(scheduled) = self.schedules.get_mut(&origin.schedule) else { return };
         if scheduled.active.is_empty() {
             self.begin_buffered(entry, origin);
         }

@@ -12,16 +12,21 @@ mod lose_worker;
 mod pause_schedule;
 mod promote_retries;
 mod put_blob;
+mod put_channels;
 mod put_schedules;
 mod register_worker;
+mod remove_channels;
 mod remove_runs;
 mod remove_schedules;
 mod report_tasks;
 mod retry_run;
 mod set_pool;
+mod settle_notices;
 mod start_backfill;
 mod steer_backfill;
 mod submit_run;
+mod tell_deadlines;
+mod test_channel;
 
 use std::sync::Arc;
 
@@ -67,6 +72,11 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
         Command::StartBackfill(request) => start_backfill::apply(state, entry, *request),
         Command::SteerBackfill { id, steer } => steer_backfill::apply(state, entry, id, steer),
         Command::ForgetTicks { before } => forget_ticks::apply(state, before),
+        Command::PutChannels { channels } => put_channels::apply(state, channels),
+        Command::RemoveChannels { names } => remove_channels::apply(state, entry, &names),
+        Command::TestChannel { name } => test_channel::apply(state, entry, name),
+        Command::SettleNotices { settled } => settle_notices::apply(state, entry, settled),
+        Command::TellDeadlines => tell_deadlines::apply(state, entry),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) fn pause(state: &mut State, entry: &mut Entry, name: &ScheduleName) -
     if scheduled.paused_at.is_none() {
         state.withdraw(&mut scheduled, entry);
         drop_next(&mut scheduled, entry, MissReason::Paused);
+        state.arrivals.remove(name);
         scheduled.paused_at = Some(entry.at);
     }
     state.enter_schedule(name, scheduled);

@@ -75,6 +75,7 @@ fn put_one(state: &mut State, entry: &mut Entry, put: PutSchedule) -> Result<boo
         if scheduled.declared.calendar != declared.calendar {
             drop_next(&mut scheduled, entry, MissReason::Changed);
             scheduled.next = next.filter(|_| !scheduled.is_paused());
+            state.arrivals.remove(&name);
         }
         scheduled.declared = Arc::new(declared);
         (scheduled.version, scheduled.changed_at) = (entry.epoch.0, entry.at);
@@ -83,6 +84,7 @@ fn put_one(state: &mut State, entry: &mut Entry, put: PutSchedule) -> Result<boo
         Some(true) => {
             state.withdraw(&mut scheduled, entry);
             drop_next(&mut scheduled, entry, MissReason::Paused);
+            state.arrivals.remove(&name);
             scheduled.paused_at = Some(entry.at);
         }
         Some(false) => (scheduled.paused_at, scheduled.next) = (None, next),

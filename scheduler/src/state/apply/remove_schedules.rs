@@ -14,6 +14,8 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, names: &[ScheduleName]
     for name in names {
         let Some(mut scheduled) = state.leave_schedule(name) else { continue };
         state.withdraw(&mut scheduled, entry);
+        state.alerts.forget_schedule(name);
+        state.arrivals.remove(name);
         release(state, entry, &scheduled.declared);
         // A schedule that gets the name later is another.
         for run in scheduled.active() {

@@ -67,6 +67,9 @@ impl State {
         if let Some(next) = scheduled.next {
             self.index.ticks.insert((next.due_at, name.clone()));
         }
+        for followed in followed(&scheduled) {
+            self.index.followers.entry(followed).or_default().insert(name.clone());
+        }
         self.schedules.insert(name.clone(), scheduled);
     }
 
@@ -74,6 +77,14 @@ impl State {
         let scheduled = self.schedules.remove(name)?;
         if let Some(next) = scheduled.next {
             self.index.ticks.remove(&(next.due_at, name.clone()));
+        }
+        for followed in followed(&scheduled) {
+            if let Some(followers) = self.index.followers.get_mut(&followed) {
+                followers.remove(name);
+                if followers.is_empty() {
+                    self.index.followers.remove(&followed);
+                }
+            }
         }
         Some(scheduled)
     }
@@ -136,6 +147,18 @@ impl State {
         }
         let due = self.schedules.iter().filter_map(|(name, known)| Some((known.next?.due_at, name.clone())));
         self.index.ticks = due.collect();
+        self.index.followers.clear();
+        for (name, known) in &self.schedules {
+            for followed in followed(known) {
+                self.index.followers.entry(followed).or_default().insert(name.clone());
+            }
+        }
         self.index.backfills = self.backfills().filter(|(_, known)| !known.has_ended()).map(|(id, _)| id).collect();
     }
+}
+
+/// The schedules that it follows.
+pub(super) fn followed(scheduled: &Scheduled) -> Vec<ScheduleName> {
+    let followed = scheduled.declared.calendar.follows().into_iter().flatten();
+    followed.filter_map(ScheduleName::new).collect()
 }

@@ -10,6 +10,7 @@
 //! - What is decided about a tick is kept, until retention forgets it: also that there is no run, and why.
 
 mod backfill;
+mod follow;
 mod lookup;
 mod origin;
 

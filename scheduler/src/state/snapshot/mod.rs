@@ -9,12 +9,13 @@
 mod v1;
 mod v2;
 mod v3;
+mod v4;
 
 use super::State;
 use crate::entry::{Damage, append, decode, version_of};
 
 /// The version that is written.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 impl State {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -36,6 +37,7 @@ impl State {
             1 => v1::read(payload)?,
             2 => v2::read(payload)?,
             3 => v3::read(payload)?,
+            4 => v4::read(payload)?,
             VERSION => decode(payload)?,
             newer => return Err(Damage::Version(newer)),
         };

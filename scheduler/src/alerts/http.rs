@@ -1,0 +1,125 @@
+//! Alerts over HTTP: any POST, and one that is signed as <https://www.standardwebhooks.com> says.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use common::alert::Reference;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request};
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use sha2::Sha256;
+
+use super::Message;
+use super::secrets::resolve;
+use crate::local::clock;
+
+/// Keeps connections; cheap to clone.
+#[derive(Clone)]
+pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+/// Where a webhook is, what signs it, and what else it wants to see.
+type Target<'a> = (&'a Reference, Option<&'a Reference>, &'a BTreeMap<String, Reference>);
+
+impl Default for Client {
+    /// Trusts what the machine trusts; where it has no certificates, what Mozilla trusts.
+    fn default() -> Self {
+        let provider = || rustls::crypto::ring::default_provider();
+        let native = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider());
+        let builder = native.or_else(|_| HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider()));
+        let builder = builder.expect("the provider has the versions of TLS that it is made for");
+        Self(legacy::Client::builder(TokioExecutor::new()).build(builder.https_or_http().enable_http1().build()))
+    }
+}
+
+impl Client {
+    pub async fn post(&self, url: &Reference, body: String) -> Result<(), String> {
+        self.send(request(url, body).await?).await
+    }
+
+    pub async fn post_signed(&self, message: &Message<'_>, target: Target<'_>, body: String) -> Result<(), String> {
+        let (url, secret, headers) = target;
+        let timestamp = (clock::now().as_micros() / 1_000_000).to_string();
+        let signature = match secret {
+            Some(secret) => Some(sign(&resolve(secret).await?, message.id, &timestamp, &body)?),
+            None => None,
+        };
+        let mut request = request(url, body).await?;
+        let of_message = [("webhook-id", Some(message.id.to_owned())), ("webhook-timestamp", Some(timestamp))];
+        for (name, value) in of_message.into_iter().chain([("webhook-signature", signature)]) {
+            if let Some(value) = value {
+                set(&mut request, name, &value)?;
+            }
+        }
+        for (name, value) in headers {
+            set(&mut request, name, &resolve(value).await?)?;
+        }
+        self.send(request).await
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(), String> {
+        // Errors of the client tell what went wrong with the connection, and not where to: the URL may be the secret.
+        let answer = self.0.request(request).await.map_err(|error| reason(&error))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("the receiver answered {status}")),
+        }
+    }
+}
+
+async fn request(url: &Reference, body: String) -> Result<Request<Full<Bytes>>, String> {
+    let builder = Request::builder().method(Method::POST).uri(resolve(url).await?);
+    let builder = builder.header(CONTENT_TYPE, "application/json");
+    let builder = builder.header(USER_AGENT, concat!("kontiki/", env!("CARGO_PKG_VERSION")));
+    builder.body(Full::from(body)).map_err(|_| "the URL is none".to_owned())
+}
+
+fn set(request: &mut Request<Full<Bytes>>, name: &str, value: &str) -> Result<(), String> {
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("'{name}' is no name of a header"))?;
+    let value = HeaderValue::from_str(value).map_err(|_| format!("the value of {name} cannot be in a header"))?;
+    request.headers_mut().insert(name, value);
+    Ok(())
+}
+
+/// The innermost cause: what says most.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("the receiver cannot be reached: {innermost}")
+}
+
+/// `v1,` and the base64 of HMAC-SHA256 over id, time and body. A secret that begins with `whsec_` is base64 behind that.
+fn sign(secret: &str, id: &str, timestamp: &str, body: &str) -> Result<String, String> {
+    let key = match secret.strip_prefix("whsec_") {
+        Some(encoded) => STANDARD.decode(encoded).map_err(|_| "the secret behind whsec_ is not base64".to_owned())?,
+        None => secret.as_bytes().to_vec(),
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| "the secret cannot be a key".to_owned())?;
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// The example of the specification's own libraries.
+    #[test]
+    fn signatures_are_those_of_the_specification() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let signed = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", "{\"test\": 2432232314}").unwrap();
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert!(sign("whsec_?", "a", "1", "").is_err());
+        assert_ne!(sign("a", "a", "1", "").unwrap(), sign("b", "a", "1", "").unwrap());
+    }
+}
