@@ -135,7 +135,7 @@ def compare_step(step: dict, theirs: dict, ours: dict) -> list:
             differences.append(f"relations.{name}: kontiki dropped it")
         elif name not in theirs["relations"]:
             del ours["relations"][name]
-    for part in ("relations", "results", "manifest"):
+    for part in ("relations", "results", "manifest", "sources"):
         if part not in ignored:
             differences += compare(part, normal(theirs[part]), normal(ours[part]))
     return differences

@@ -58,6 +58,7 @@ def snapshot(project: Path, warehouse: str, exit_code: int, output: str, step: d
         "relations": relations(warehouse),
         "results": results(project, step),
         "manifest": manifest(project),
+        "sources": sources(project),
     }
 
 
@@ -73,6 +74,19 @@ def results(project: Path, step: dict) -> dict:
             entry["compiled_code"] = result.get("compiled_code")
             entry["relation_name"] = result.get("relation_name")
         found[result["unique_id"]] = entry
+    return found
+
+
+def sources(project: Path) -> dict:
+    path = project / "target" / "sources.json"
+    if not path.exists():
+        return {}
+    document = json.loads(path.read_text())
+    found = {"schema": document["metadata"]["dbt_schema_version"]}
+    for result in document["results"]:
+        fields = ("max_loaded_at", "status", "criteria", "adapter_response")
+        found[result["unique_id"]] = {field: result[field] for field in fields}
+        found[result["unique_id"]]["keys"] = list(result)
     return found
 
 

@@ -44,6 +44,9 @@ pub enum Command {
     Ls(List),
     /// Compile and run one node or query, and print its first rows
     Show(Show),
+    /// Sources of the project
+    #[command(subcommand)]
+    Source(Source),
     /// Finish the last run: what failed, what was skipped and what a crash interrupted
     Retry(Retry),
     /// Delete the folders of `clean-targets`
@@ -238,6 +241,24 @@ pub struct Execute {
     /// Print a sample of each loaded seed
     #[arg(long)]
     pub show: bool,
+    #[command(flatten)]
+    pub submit: cluster::Submit,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+pub enum Source {
+    /// Look at how old sources are, and write sources.json
+    #[command(alias = "snapshot-freshness")]
+    Freshness(Freshness),
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct Freshness {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Where to write instead of sources.json in the target folder
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     #[command(flatten)]
     pub submit: cluster::Submit,
 }

@@ -40,6 +40,22 @@ pub fn write_run_results(
     write(call, &call.target_path(opened).join("run_results.json"), &document)
 }
 
+/// `sources.json`, or where `--output` says.
+pub fn write_sources(
+    call: &Call,
+    opened: &Opened,
+    manifest: &Manifest,
+    outcomes: &Outcomes,
+    elapsed_seconds: f64,
+) -> Result<(), Refused> {
+    let document = artifacts::sources(manifest, outcomes.told(), elapsed_seconds, &metadata(call));
+    let path = match &call.sources_path {
+        Some(path) => opened.root.join(path),
+        None => call.target_path(opened).join("sources.json"),
+    };
+    write(call, &path, &document)
+}
+
 fn write(call: &Call, path: &Path, document: &impl serde::Serialize) -> Result<(), Refused> {
     artifacts::write(path, document).map_err(|error| cannot_write(call, path, &error))
 }

@@ -75,6 +75,10 @@ fn call(cli: &Cli, console: Console, invocation_id: String, started_at: Timestam
         started_at,
         vars: Arc::new(vars),
         env: Arc::new(env),
+        sources_path: match &cli.command {
+            Command::Source(args::Source::Freshness(freshness)) => freshness.output.clone(),
+            _ => None,
+        },
     })
 }
 
@@ -89,6 +93,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Parse => "parse",
         Command::Ls(_) => "list",
         Command::Show(_) => "show",
+        Command::Source(_) => "freshness",
         Command::Retry(_) => "retry",
         Command::Clean(_) => "clean",
         Command::Debug(_) => "debug",
@@ -139,6 +144,7 @@ fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
         Command::Parse => verbs::parse(call),
         Command::Ls(list) => verbs::list(call, list),
         Command::Show(show) => verbs::show(call, show),
+        Command::Source(args::Source::Freshness(freshness)) => verbs::freshness(call, freshness),
         Command::Retry(retry) => verbs::retry(call, retry),
         Command::Clean(clean) => verbs::clean(call, clean),
         Command::Debug(debug) => verbs::debug(call, debug),

@@ -27,6 +27,8 @@ pub struct Call {
     /// `--vars`
     pub vars: Arc<JsonMap>,
     pub env: Arc<BTreeMap<String, String>>,
+    /// Where `source freshness` writes, where somebody said.
+    pub sources_path: Option<PathBuf>,
 }
 
 /// A project with its profile, before its files are read.

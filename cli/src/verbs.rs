@@ -80,6 +80,19 @@ pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refus
     exit
 }
 
+/// `source freshness`
+pub fn freshness(call: &Call, freshness: &args::Freshness) -> Result<Exit, Refused> {
+    let execute = Execute {
+        selection: freshness.selection.clone(),
+        full_refresh: false,
+        store_failures: false,
+        empty: false,
+        show: false,
+        submit: freshness.submit.clone(),
+    };
+    self::execute(call, Verb::Freshness, &execute)
+}
+
 /// The cluster that a call is meant for, if it is.
 fn servers(call: &Call) -> Result<Option<Vec<String>>, Refused> {
     cluster::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))

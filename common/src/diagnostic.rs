@@ -103,6 +103,7 @@ codes! {
     LibraryMissing = "K2010", "The DuckDB library cannot be loaded";
     TestFailed = "K2011", "A data test found failures";
     UnitTestFailed = "K2012", "A model gave other rows than its unit test expects";
+    SourceStale = "K2013", "A source is older than it may be";
     Canceled = "K2101", "The run was canceled";
     Timeout = "K2102", "A task ran out of time";
     WorkerLost = "K2103", "The worker stopped while it ran the task";

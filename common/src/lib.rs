@@ -7,6 +7,7 @@ pub mod alert;
 pub mod bundle;
 pub mod diagnostic;
 pub mod digest;
+pub mod freshness;
 pub mod id;
 pub mod json_codec;
 pub mod manifest;

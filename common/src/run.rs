@@ -20,11 +20,21 @@ pub enum Verb {
     Snapshot,
     Compile,
     Show,
+    /// Looks at how old sources are.
+    Freshness,
 }
 
 impl Verb {
-    pub const ALL: [Self; 7] =
-        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile, Self::Show];
+    pub const ALL: [Self; 8] = [
+        Self::Build,
+        Self::Run,
+        Self::Test,
+        Self::Seed,
+        Self::Snapshot,
+        Self::Compile,
+        Self::Show,
+        Self::Freshness,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,6 +45,7 @@ impl Verb {
             Self::Snapshot => "snapshot",
             Self::Compile => "compile",
             Self::Show => "show",
+            Self::Freshness => "freshness",
         }
     }
 }

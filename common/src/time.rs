@@ -32,4 +32,16 @@ impl Timestamp {
             .map(|time| time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string())
             .unwrap_or_else(|| format!("{}us", self.0))
     }
+
+    /// ISO 8601 as above and as warehouses write it, `2024-05-01 12:00:00.5+02`; without an offset it is UTC.
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        const ZONED: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%z"];
+        const PLAIN: [&str; 2] = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+        let text = text.trim();
+        let text = text.strip_suffix('Z').map_or_else(|| text.to_owned(), |text| format!("{text}+00:00"));
+        let zoned = ZONED.iter().find_map(|format| chrono::DateTime::parse_from_str(&text, format).ok());
+        let plain = || PLAIN.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(&text, format).ok());
+        let micros = zoned.map(|zoned| zoned.timestamp_micros());
+        micros.or_else(|| plain().map(|plain| plain.and_utc().timestamp_micros())).map(Self)
+    }
 }

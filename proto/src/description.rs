@@ -29,6 +29,7 @@ pub fn verb(verb: Verb) -> v1::Verb {
         Verb::Seed => v1::Verb::Seed,
         Verb::Snapshot => v1::Verb::Snapshot,
         Verb::Compile | Verb::Show => v1::Verb::Compile,
+        Verb::Freshness => v1::Verb::Freshness,
     }
 }
 
@@ -40,6 +41,7 @@ pub fn to_verb(verb: v1::Verb) -> Result<Verb, Invalid> {
         v1::Verb::Seed => Verb::Seed,
         v1::Verb::Snapshot => Verb::Snapshot,
         v1::Verb::Compile => Verb::Compile,
+        v1::Verb::Freshness => Verb::Freshness,
         v1::Verb::Unspecified => return Err(Invalid::missing("verb")),
     })
 }

@@ -203,6 +203,7 @@ fn verb(verb: Verb) -> &'static str {
         Verb::Seed => "seed",
         Verb::Snapshot => "snapshot",
         Verb::Compile => "compile",
+        Verb::Freshness => "freshness",
         Verb::Unspecified => "",
     }
 }

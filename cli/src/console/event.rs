@@ -34,6 +34,8 @@ pub enum NodeKind {
     Test,
     Hook,
     Exposure,
+    /// A look at how old it is.
+    Source,
 }
 
 /// How a run came to its end.
@@ -111,6 +113,8 @@ pub enum Event {
         skip: usize,
         no_op: usize,
     },
+    /// The end of a look at sources.
+    FreshnessDone,
     NothingToDo,
     NoNodesSelected,
     NothingMatches(String),
@@ -172,6 +176,7 @@ impl Event {
                 NodeKind::Test => "LogTestResult",
                 NodeKind::Hook => "LogHookEndLine",
                 NodeKind::Exposure => "LogNodeNoOpResult",
+                NodeKind::Source => "LogFreshnessResult",
             },
             Self::Skipped(_) => "SkippingDetails",
             Self::FinishedRunning { .. } => "FinishedRunningStats",
@@ -184,6 +189,7 @@ impl Event {
             Self::CompiledPath(_) => "SQLCompiledPath",
             Self::StoredFailures { .. } => "CheckNodeTestFailure",
             Self::Stats { .. } => "StatsLine",
+            Self::FreshnessDone => "FreshnessCheckComplete",
             Self::NothingToDo => "NothingToDo",
             Self::NoNodesSelected => "NoNodesSelected",
             Self::NothingMatches(_) => "NoNodesForSelectionCriteria",
@@ -210,6 +216,7 @@ impl Event {
                 NodeKind::Test => "Q007",
                 NodeKind::Hook => "Q033",
                 NodeKind::Exposure => "Q019",
+                NodeKind::Source => "Q018",
             },
             Self::Skipped(_) => "Q034",
             Self::FinishedRunning { .. } => "E040",
@@ -222,6 +229,7 @@ impl Event {
             Self::CompiledPath(_) => "Z026",
             Self::StoredFailures { .. } => "Z027",
             Self::Stats { .. } => "Z023",
+            Self::FreshnessDone => "Q006",
             Self::NothingToDo => "Q035",
             Self::NoNodesSelected => "P001",
             Self::NothingMatches(_) => "M030",
@@ -290,6 +298,7 @@ impl Event {
                 "Done. PASS={pass} WARN={warn} ERROR={error} SKIP={skip} NO-OP={no_op} TOTAL={}",
                 pass + warn + error + skip + no_op
             ),
+            Self::FreshnessDone => "Done.".to_owned(),
             Self::NothingToDo => {
                 "Nothing to do. Try checking your model configs and model specification args".to_owned()
             }
@@ -340,7 +349,7 @@ impl Event {
                 "pass": pass, "warn": warn, "error": error, "skip": skip, "noop": no_op,
                 "total": pass + warn + error + skip + no_op,
             }}),
-            Self::NothingToDo | Self::NoNodesSelected => json!({}),
+            Self::FreshnessDone | Self::NothingToDo | Self::NoNodesSelected => json!({}),
             Self::Diagnostic(diagnostic) => serde_json::to_value(diagnostic).unwrap_or(Json::Null),
         }
     }
@@ -350,6 +359,16 @@ impl Event {
 fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Option<i64>) -> (String, String) {
     let failures = failures.unwrap_or(0);
     let (head, label) = match (kind, status) {
+        (NodeKind::Source, status) => {
+            let word = match status {
+                NodeStatus::Warn => "WARN",
+                NodeStatus::Fail => "ERROR STALE",
+                NodeStatus::Error => "ERROR",
+                NodeStatus::Skipped | NodeStatus::NoOp => "SKIP",
+                NodeStatus::Pass | NodeStatus::Success => "PASS",
+            };
+            (word.to_owned(), word.to_owned())
+        }
         (NodeKind::Test, NodeStatus::Pass | NodeStatus::Success) => ("PASS".to_owned(), "PASS".to_owned()),
         (_, NodeStatus::Warn) => (format!("WARN {failures}"), format!("WARN {failures}")),
         (_, NodeStatus::Fail) => (format!("FAIL {failures}"), format!("FAIL {failures}")),
@@ -370,11 +389,23 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
 
 fn status_word(kind: NodeKind, status: NodeStatus, message: &str) -> String {
     match (kind, status) {
+        (NodeKind::Source, status) => freshness_word(status).to_owned(),
         (NodeKind::Test, _) | (_, NodeStatus::Error) => {
             serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
         }
         (NodeKind::Hook, _) => "success".to_owned(),
         _ => message.to_owned(),
+    }
+}
+
+/// dbt's status of a source: one that is too old is an `error`, one that cannot be looked at a `runtime error`.
+pub fn freshness_word(status: NodeStatus) -> &'static str {
+    match status {
+        NodeStatus::Pass | NodeStatus::Success => "pass",
+        NodeStatus::Warn => "warn",
+        NodeStatus::Fail => "error",
+        NodeStatus::Error => "runtime error",
+        NodeStatus::Skipped | NodeStatus::NoOp => "skipped",
     }
 }
 

@@ -44,7 +44,7 @@ pub fn on_cluster(
     let call = cluster.call;
     if request.selected.is_empty() {
         call.console.emit(&Event::NothingToDo);
-        write_results(call, opened, &Outcomes::default(), &request.options, 0.0)?;
+        write_results(call, (opened, manifest), &Outcomes::default(), &request.options, 0.0)?;
         return Ok(Exit::Success);
     }
     call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
@@ -86,7 +86,7 @@ pub fn on_cluster(
     sql::fetch(cluster, opened, manifest, &accepted, &mut outcomes);
     call.console.emit(&Event::Blank);
     sum_up(call, opened, manifest, &outcomes, (elapsed, how));
-    write_results(call, opened, &outcomes, &request.options, elapsed)?;
+    write_results(call, (opened, manifest), &outcomes, &request.options, elapsed)?;
     Ok(if outcome == RunOutcome::Success { exit(&outcomes, how) } else { Exit::NodeFailed })
 }
 

@@ -11,7 +11,7 @@ use dbt::hooks::When;
 use scheduler::local::{Event as Committed, Update};
 use scheduler::state::{Ending, RunOutcome};
 
-use super::lines::node_line;
+use super::lines::{node_line, source_line};
 use super::outcome::Outcomes;
 use super::{exposures, hooks};
 use crate::console::{Console, Event, NodeKind, NodeLine};
@@ -108,6 +108,10 @@ impl<'a> Follower<'a> {
     }
 
     fn line(&mut self, node: &NodeId) -> Option<NodeLine> {
+        if let Some(source) = self.manifest.sources.get(node) {
+            let line = source_line(source, self.total);
+            return Some(NodeLine { index: self.next_index(), ..line });
+        }
         let node = self.manifest.nodes.get(node)?;
         if let Some(line) = hooks::line(self.manifest, node) {
             if line.index == 1 && When::of(node) == Some(When::End) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use common::manifest::{Exposure, Node, ResourceType};
+use common::manifest::{Exposure, Node, ResourceType, Source};
 use common::node_config::Materialization;
 use common::target::Target;
 use common::{Manifest, NodeId};
@@ -64,6 +64,30 @@ pub fn exposure_line(exposure: &Exposure, total: usize) -> NodeLine {
             "node_path": exposure.path,
             "resource_type": "exposure",
             "unique_id": exposure.unique_id.as_str(),
+        }),
+    }
+}
+
+/// The line of a source that is looked at.
+pub fn source_line(source: &Source, total: usize) -> NodeLine {
+    let description = format!("freshness of {}.{}", source.source_name, source.name);
+    NodeLine {
+        skip_description: description.clone(),
+        description,
+        index: 0,
+        total,
+        kind: NodeKind::Source,
+        info: json!({
+            "node_name": source.name,
+            "node_path": source.path,
+            "node_relation": {
+                "alias": source.identifier,
+                "database": source.database,
+                "relation_name": source.relation_name,
+                "schema": source.schema,
+            },
+            "resource_type": "source",
+            "unique_id": source.unique_id.as_str(),
         }),
     }
 }

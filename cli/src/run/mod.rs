@@ -73,7 +73,7 @@ pub fn run(
     let options = request.options.clone();
     if request.selected.is_empty() && request.resume.is_none() {
         call.console.emit(&Event::NothingToDo);
-        write_results(call, opened, &Outcomes::default(), &options, 0.0)?;
+        write_results(call, (opened, manifest), &Outcomes::default(), &options, 0.0)?;
         return Ok(Exit::Success);
     }
     call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
@@ -82,7 +82,7 @@ pub fn run(
     let driver = driver.drive(request)?;
     let elapsed = began.elapsed().as_secs_f64();
     sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.ended()));
-    write_results(call, opened, &driver.outcomes, &options, elapsed)?;
+    write_results(call, (opened, manifest), &driver.outcomes, &options, elapsed)?;
     Ok(driver.exit())
 }
 
@@ -101,7 +101,7 @@ pub fn compile(
         return Ok(Finished { outcomes: Outcomes::default(), exit: Exit::Success });
     }
     let driver = Driver::begin(call, opened, manifest, graph, None, false)?.drive(request)?;
-    write_results(call, opened, &driver.outcomes, &options, began.elapsed().as_secs_f64())?;
+    write_results(call, (opened, manifest), &driver.outcomes, &options, began.elapsed().as_secs_f64())?;
     driver.outcomes.print_errors(&call.console, manifest);
     Ok(Finished { exit: driver.exit(), outcomes: driver.outcomes })
 }
@@ -226,7 +226,7 @@ impl<'a> Driver<'a> {
             Some(_) => Vec::new(),
             None => {
                 let durations = leader.durations().map_err(|error| self.call.refuse_with(Code::Internal, &error))?;
-                let options = PlanOptions { tests_block: request.options.verb == Verb::Build };
+                let options = PlanOptions::of(request.options.verb);
                 dbt::graph::plan(self.manifest, self.graph, &selected, &durations, options)
             }
         };
@@ -311,6 +311,10 @@ fn sum_up(call: &Call, opened: &Opened, manifest: &Manifest, outcomes: &Outcomes
     let nodes = outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
     let counts = lines::counts(manifest, nodes, hooks);
     call.console.emit(&Event::FinishedRunning { counts, seconds: elapsed });
+    if outcomes.are_sources() && ended == Ended::Complete {
+        outcomes.print_freshness(&call.console, manifest);
+        return;
+    }
     outcomes.print_summary(&call.console, manifest, &compiled_dir(call, opened), ended);
 }
 
@@ -412,13 +416,16 @@ fn compiled_dir(call: &Call, opened: &Opened) -> PathBuf {
 
 fn write_results(
     call: &Call,
-    opened: &Opened,
+    (opened, manifest): (&Opened, &Manifest),
     outcomes: &Outcomes,
     options: &RunOptions,
     elapsed: f64,
 ) -> Result<(), Refused> {
     if !call.global.write_json() {
         return Ok(());
+    }
+    if options.verb == Verb::Freshness {
+        return crate::artifacts::write_sources(call, opened, manifest, outcomes, elapsed);
     }
     crate::artifacts::write_run_results(call, opened, outcomes, options, elapsed)
 }

@@ -53,6 +53,33 @@ impl Outcomes {
         }
     }
 
+    /// Whether sources were looked at, and nothing was built.
+    pub fn are_sources(&self) -> bool {
+        let mut nodes = self.all.iter().map(|outcome| outcome.node.resource_type()).filter(|kind| *kind != "operation");
+        nodes.next() == Some("source")
+    }
+
+    /// Each source that is too old or could not be looked at, and `Done.`
+    pub fn print_freshness(&self, console: &Console, manifest: &Manifest) {
+        for Outcome { node, result, code } in &self.all {
+            let message = match result.status {
+                NodeStatus::Fail => "Status: error".to_owned(),
+                NodeStatus::Error => result.message.clone().unwrap_or_default(),
+                _ => continue,
+            };
+            let source = manifest.sources.get(node);
+            let name = source.map_or_else(|| node.to_string(), |source| source.name.clone());
+            let path = source.map(|source| source.original_file_path.clone()).unwrap_or_default();
+            console.emit(&Event::Blank);
+            console.emit(&Event::ResultFailure { resource_type: node.resource_type().to_owned(), name, path });
+            console.emit(&Event::ResultMessage { message, is_warning: false });
+            if let Some(code) = code {
+                console.emit(&Event::ResultCode(*code));
+            }
+        }
+        console.emit(&Event::FreshnessDone);
+    }
+
     fn count(&self, statuses: &[NodeStatus]) -> usize {
         self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).count()
     }

@@ -1,4 +1,4 @@
-//! The files that tools read after a run: `manifest.json` (v12) and `run_results.json` (v6).
+//! The files that tools read after a run: `manifest.json` (v12), `run_results.json` (v6), `sources.json` (v3).
 //!
 //! Source: the JSON schemas at schemas.getdbt.com; names, nulls and order of keys as dbt-core 1.11 writes them. Invariant: a file
 //! appears under its name only when it is complete.
@@ -10,6 +10,7 @@ mod manifest;
 mod node;
 mod rewrite;
 mod run_results;
+mod sources;
 mod sql_path;
 mod unit_test;
 
@@ -28,6 +29,7 @@ pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use rewrite::write_manifest;
 pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
+pub use sources::sources;
 pub use sql_path::sql_path;
 pub use unit_test::unit_test;
 

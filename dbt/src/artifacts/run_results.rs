@@ -51,27 +51,9 @@ pub fn run_results(results: &RunResults<'_>, metadata: &Metadata) -> impl Serial
 /// One entry of `results`.
 pub fn run_result(outcome: &NodeOutcome<'_>) -> Json {
     let result = outcome.result;
-    let never = Timestamp::default();
-    let ran = result.compile_started_at != never;
-    let timing = if ran {
-        json!([
-            {
-                "name": "compile",
-                "started_at": result.compile_started_at.to_iso(),
-                "completed_at": result.compile_completed_at.to_iso(),
-            },
-            {
-                "name": "execute",
-                "started_at": result.execute_started_at.to_iso(),
-                "completed_at": result.execute_completed_at.to_iso(),
-            },
-        ])
-    } else {
-        json!([])
-    };
     json!({
         "status": result.status,
-        "timing": timing,
+        "timing": timing(result),
         "thread_id": result.thread,
         "execution_time": result.execute_completed_at.since(result.compile_started_at).as_secs_f64(),
         "adapter_response": adapter_response(result),
@@ -86,7 +68,21 @@ pub fn run_result(outcome: &NodeOutcome<'_>) -> Json {
     })
 }
 
-fn adapter_response(result: &NodeResult) -> Json {
+/// When the node was compiled and executed; empty where it was not.
+pub(super) fn timing(result: &NodeResult) -> Json {
+    if result.compile_started_at == Timestamp::default() {
+        return json!([]);
+    }
+    let step = |name: &str, started_at: Timestamp, completed_at: Timestamp| {
+        json!({ "name": name, "started_at": started_at.to_iso(), "completed_at": completed_at.to_iso() })
+    };
+    json!([
+        step("compile", result.compile_started_at, result.compile_completed_at),
+        step("execute", result.execute_started_at, result.execute_completed_at),
+    ])
+}
+
+pub(super) fn adapter_response(result: &NodeResult) -> Json {
     let response = &result.response;
     let mut out = JsonMap::new();
     if !response.message.is_empty() {

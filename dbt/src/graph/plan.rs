@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::manifest::{Node, ResourceType};
 use common::node_config::Materialization;
-use common::run::PlannedTask;
+use common::run::{PlannedTask, Verb};
 use common::{Manifest, NodeId};
 use petgraph::Direction;
 
@@ -17,6 +17,14 @@ use super::build_order::build_order;
 pub struct PlanOptions {
     /// `build`: tests of an upstream must pass before what is downstream of it starts.
     pub tests_block: bool,
+    /// `source freshness`: sources are what is looked at.
+    pub sources_are_tasks: bool,
+}
+
+impl PlanOptions {
+    pub fn of(verb: Verb) -> Self {
+        Self { tests_block: verb == Verb::Build, sources_are_tasks: verb == Verb::Freshness }
+    }
 }
 
 /// The tasks for `selected`, upstreams first. Sources and ephemeral models are no tasks; an order that goes through a node that
@@ -42,7 +50,8 @@ pub fn plan(
         upstreams.sort_unstable();
         upstreams.dedup();
         let id = &edges[index];
-        if selected.contains(id) && is_task(manifest, id) {
+        let is_source = options.sources_are_tasks && manifest.sources.contains_key(id);
+        if selected.contains(id) && (is_source || is_task(manifest, id)) {
             let position = u32::try_from(tasks.len()).expect("a manifest has fewer than 2^32 nodes");
             awaited[index.index()] = vec![position];
             let relation = manifest.nodes.get(id).filter(|node| node.unit_test.is_none()).map(relation_key);

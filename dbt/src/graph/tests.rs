@@ -3,6 +3,7 @@
 use common::manifest::{Checksum, Exposure, ModelInfo, Node, ResourceType, Source, TestInfo};
 use common::node_config::{Materialization, NodeConfig};
 use common::relation::Quoting;
+use common::run::Verb;
 use common::target::AdapterType;
 use common::unit_test::{Fixture, FixtureFormat, FixtureRows, UnitTest};
 use common::{Json, JsonMap};
@@ -263,7 +264,7 @@ fn tests_block_what_is_downstream_of_all_they_test() {
     let manifest = chain();
     let graph = Graph::new(&manifest);
     let all: BTreeSet<NodeId> = graph.nodes().cloned().collect();
-    let tasks = plan(&manifest, &graph, &all, &BTreeMap::new(), PlanOptions { tests_block: true });
+    let tasks = plan(&manifest, &graph, &all, &BTreeMap::new(), PlanOptions::of(Verb::Build));
     assert_eq!(
         edges(&tasks),
         [
@@ -299,7 +300,7 @@ fn a_unit_test_runs_between_what_its_model_waits_for_and_the_model() {
     let manifest = builder.0;
     let graph = Graph::new(&manifest);
     let plan = |selected: &[&str]| {
-        plan(&manifest, &graph, &ids(selected), &BTreeMap::new(), PlanOptions { tests_block: true })
+        plan(&manifest, &graph, &ids(selected), &BTreeMap::new(), PlanOptions::of(Verb::Build))
     };
     let (adds_up, rounds) = ("unit_test.shop.b.adds_up", "unit_test.shop.b.rounds");
     let tasks = plan(&["model.shop.a", "test.shop.t_a", "model.shop.b", "model.shop.c", adds_up, rounds]);

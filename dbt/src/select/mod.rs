@@ -21,6 +21,7 @@ mod spec;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::diagnostic::Code;
+use common::freshness::Thresholds;
 use common::run::Verb;
 use common::{Diagnostic, Json, Manifest, NodeId};
 
@@ -105,7 +106,11 @@ pub fn select(
             return None;
         }
     };
+    let is_watched = |id: &NodeId| manifest.sources.get(id).is_some_and(|source| Thresholds::of(source).is_some());
     let is_meant = |id: &NodeId| {
+        if selection.purpose == Purpose::Run(Verb::Freshness) {
+            return is_watched(id);
+        }
         Member::of(manifest, id).is_some_and(|member| {
             // `ls` shows files with nothing in them too.
             types.contains(&member.resource_type()) && (selection.purpose == Purpose::List || !member.is_empty())

@@ -61,6 +61,7 @@ impl ResourceTypes {
             Purpose::List => Self { default: LIST, all: LIST_ALL, only: None },
             Purpose::Run(Verb::Build) => Self { default: BUILD, all: BUILD, only: None },
             Purpose::Run(Verb::Run) => fixed(&[ResourceType::Model]),
+            Purpose::Run(Verb::Freshness) => fixed(&[ResourceType::Source]),
             Purpose::Run(Verb::Seed) => fixed(&[ResourceType::Seed]),
             Purpose::Run(Verb::Snapshot) => fixed(&[ResourceType::Snapshot]),
             Purpose::Run(Verb::Test) => Self { default: TEST, all: TEST, only: Some(TEST) },

@@ -82,7 +82,7 @@ pub fn plan(
     }
     let (exposures, wanted): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
         selected.into_iter().partition(|id| ready.manifest.exposures.contains_key(id));
-    let options = PlanOptions { tests_block: run.options.verb == Verb::Build };
+    let options = PlanOptions::of(run.options.verb);
     let mut tasks = dbt::graph::plan(&ready.manifest, &ready.graph, &wanted, &known.durations, options);
     let is_empty = wanted.is_empty() && exposures.is_empty();
     let executes = !matches!(run.options.verb, Verb::Compile | Verb::Show);

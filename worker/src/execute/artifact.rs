@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use common::diagnostic::Code;
+use common::manifest::ResourceType;
 use dbt::artifacts::sql_path;
 
 use super::Attempt;
@@ -27,6 +28,9 @@ impl Attempt<'_> {
 
     /// Where the compiled SQL is, for messages; `None` where it is not kept.
     pub(super) fn compiled_path(&self) -> Option<String> {
+        if self.node.resource_type == ResourceType::Source {
+            return None;
+        }
         let folder = match &self.run.artifacts {
             Artifacts::Skip => return None,
             // Whoever submitted the run writes it there.

@@ -10,6 +10,7 @@
 //! readers see.
 
 mod artifact;
+mod freshness;
 mod group;
 mod hook;
 mod model;
@@ -74,6 +75,9 @@ fn execute_until<'a>(
     thread: &str,
     until: Until,
 ) -> Ended<'a> {
+    if let Some(source) = run.manifest().sources.get(&assignment.node) {
+        return Ended::Reported(Box::new(freshness::execute(assignment, run, source, adapter, thread)));
+    }
     let Some(node) = run.manifest().nodes.get(&assignment.node) else {
         let report = refused(assignment, FailureKind::System, Code::Internal, "the manifest has no such node");
         return Ended::Reported(Box::new(report));

@@ -15,7 +15,7 @@ use super::moments;
 use crate::project::{Call, Opened, Refused};
 use crate::run;
 
-const VERBS: [Verb; 5] = [Verb::Build, Verb::Run, Verb::Test, Verb::Seed, Verb::Snapshot];
+const VERBS: [Verb; 6] = [Verb::Build, Verb::Run, Verb::Test, Verb::Seed, Verb::Snapshot, Verb::Freshness];
 
 /// Every schedule of the file, or all that is wrong with it.
 pub fn read(call: &Call, opened: &Opened, path: &Path) -> Result<Vec<Schedule>, Refused> {
