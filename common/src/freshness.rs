@@ -119,12 +119,10 @@ mod tests {
             let loaded_at = Some(Timestamp(0));
             thresholds.judge(Age { loaded_at, seen_at: Timestamp(seconds * 1_000_000) })
         };
-        assert_eq!([60, 61, 3_600, 3_601].map(judge), [
-            NodeStatus::Pass,
-            NodeStatus::Warn,
-            NodeStatus::Warn,
-            NodeStatus::Fail
-        ]);
+        assert_eq!(
+            [60, 61, 3_600, 3_601].map(judge),
+            [NodeStatus::Pass, NodeStatus::Warn, NodeStatus::Warn, NodeStatus::Fail]
+        );
         assert_eq!(thresholds.judge(Age { loaded_at: None, seen_at: Timestamp(0) }), NodeStatus::Fail);
     }
 }

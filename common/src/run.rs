@@ -25,16 +25,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Self; 8] = [
-        Self::Build,
-        Self::Run,
-        Self::Test,
-        Self::Seed,
-        Self::Snapshot,
-        Self::Compile,
-        Self::Show,
-        Self::Freshness,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot, Self::Compile, Self::Show, Self::Freshness];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -57,6 +57,20 @@ pub struct Schedule {
     pub deadline: Option<Duration>,
 }
 
+/// Sources that must be fresh before a tick runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceGate {
+    /// As `source freshness` selects them.
+    pub select: Vec<String>,
+    /// How often they are looked at while they are not.
+    pub every: Duration,
+}
+
+impl SourceGate {
+    pub const EVERY: Duration = Duration::from_secs(300);
+    pub const EVERY_MIN: Duration = Duration::from_secs(1);
+}
+
 /// When ticks are due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {

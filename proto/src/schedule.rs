@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::Timestamp;
 use common::run::RunRequest;
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Decision, Overlap, Schedule, ScheduleName};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Decision, Overlap, Schedule, ScheduleName, SourceGate};
 
 use crate::description::{target, verb};
 use crate::invalid::Invalid;
@@ -15,6 +15,8 @@ use crate::v1;
 /// Longest cron expression or time zone, in bytes.
 const TEXT_MAX: usize = 1_000;
 const DEADLINE_MAX: Duration = Duration::from_secs(31 * 24 * 3_600);
+/// Most criteria of sources that a schedule waits for.
+const SELECT_MAX: usize = 100;
 /// Most late ticks that a schedule may run.
 const TICKS_MAX: u32 = 10_000;
 
@@ -23,8 +25,16 @@ pub fn to_name(field: &'static str, name: &str) -> Result<ScheduleName, Invalid>
     ScheduleName::new(name).ok_or_else(|| Invalid::new(field, hint))
 }
 
-/// The schedule, and whether it is to be paused or not; none leaves it as it is.
-pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), Invalid> {
+/// A schedule as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub declared: Schedule,
+    /// None leaves it as it is.
+    pub paused: Option<bool>,
+    pub gate: Option<SourceGate>,
+}
+
+pub fn to_schedule(schedule: v1::Schedule) -> Result<Wanted, Invalid> {
     let name = to_name("name", &schedule.name)?;
     let deadline = schedule.deadline.map(|deadline| to_duration("deadline", deadline)).transpose()?;
     if deadline.is_some_and(|deadline| deadline.is_zero() || deadline > DEADLINE_MAX) {
@@ -51,7 +61,20 @@ pub fn to_schedule(schedule: v1::Schedule) -> Result<(Schedule, Option<bool>), I
         catch_up: to_catch_up(schedule.catch_up.unwrap_or_default())?,
         deadline,
     };
-    Ok((declared, schedule.paused))
+    let gate = schedule.wait_for_sources.map(to_gate).transpose()?;
+    Ok(Wanted { declared, paused: schedule.paused, gate })
+}
+
+fn to_gate(gate: v1::SourceGate) -> Result<SourceGate, Invalid> {
+    if gate.select.is_empty() || gate.select.len() > SELECT_MAX {
+        return Err(Invalid::new("wait_for_sources.select", format!("has to have between 1 and {SELECT_MAX} entries")));
+    }
+    let every = gate.every.map(|every| to_duration("wait_for_sources.every", every)).transpose()?;
+    let every = every.unwrap_or(SourceGate::EVERY);
+    if every < SourceGate::EVERY_MIN {
+        return Err(Invalid::new("wait_for_sources.every", "is less than a second"));
+    }
+    Ok(SourceGate { select: gate.select, every })
 }
 
 fn to_run(mut run: v1::SubmitRunRequest) -> Result<RunRequest, Invalid> {
@@ -92,7 +115,7 @@ fn to_catch_up(catch_up: v1::CatchUp) -> Result<CatchUp, Invalid> {
 }
 
 /// A schedule in full: nothing that has a default is left out.
-pub fn schedule(declared: &Schedule, paused: Option<bool>) -> v1::Schedule {
+pub fn schedule(declared: &Schedule, paused: Option<bool>, gate: Option<&SourceGate>) -> v1::Schedule {
     let Schedule { name, calendar, run, overlap, catch_up, deadline } = declared;
     let policy = match catch_up.policy {
         CatchUpPolicy::All => v1::CatchUpPolicy::All,
@@ -121,6 +144,8 @@ pub fn schedule(declared: &Schedule, paused: Option<bool>) -> v1::Schedule {
         }),
         deadline: deadline.map(duration),
         paused,
+        wait_for_sources: gate
+            .map(|gate| v1::SourceGate { select: gate.select.clone(), every: Some(duration(gate.every)) }),
     }
 }
 

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use common::schedule::Upcoming;
 use common::session::WorkerDescription;
 use common::task::FailureKind;
 use common::transcript::{Packed, Told};
 use common::{ContentDigest, Timestamp};
 use scheduler::state::alerts::Sent;
+use scheduler::state::command::PutSchedule;
 use scheduler::state::{CancelCause, Command, Reply};
 use scheduler::store::{Damage, Log, SledLog, decode_entry};
 use scheduler::{LogEntry, Proposer, State};
@@ -99,6 +101,11 @@ fn entries_of_the_first_version_are_read() {
     }
 }
 
+/// The schedule with a first tick behind those that are decided.
+fn later() -> PutSchedule {
+    PutSchedule { next: Some(Upcoming { scheduled_at: Timestamp(100), due_at: Timestamp(100) }), ..commands::put() }
+}
+
 #[test]
 fn states_have_golden_bytes() {
     let mut machine = Machine { now: AT, ..Machine::default() };
@@ -120,19 +127,20 @@ fn states_have_golden_bytes() {
     for tick in [10, 20] {
         machine.apply(Command::DecideTick(Box::new(commands::decide(version, tick))));
     }
+    machine.apply(Command::DeclareSchedules { puts: vec![later()], gates: commands::gates() });
     machine.apply(Command::PutChannels { channels: commands::channels() });
     machine.apply(Command::TestChannel { name: commands::channels()[0].name.clone() });
     machine.now = machine.now.plus(Duration::from_secs(60));
     machine.apply(Command::TellDeadlines);
     let failed = machine.state.alerts().notices().map(|(id, _)| (id, Sent::Arrived)).take(1).collect();
     machine.apply(Command::SettleNotices { settled: failed });
-    assert_eq!((machine.state.alerts().notices().len(), machine.state.alerts().ended().count()), (7, 1));
+    assert_eq!((machine.state.alerts().notices().len(), machine.state.alerts().ended().count()), (4, 1));
     let bytes = machine.state.to_bytes();
-    check("state.v5.txt", &format!("{}\n", hex(&bytes)));
+    check("state.v6.txt", &format!("{}\n", hex(&bytes)));
     let restored = State::from_bytes(&bytes).unwrap();
     assert_eq!(restored.to_bytes(), bytes);
     assert_eq!(State::from_bytes(&[]).err(), Some(Damage::TooShort));
-    assert_eq!(State::from_bytes(&[&[6], &bytes[1..]].concat()).err(), Some(Damage::Version(6)));
+    assert_eq!(State::from_bytes(&[&[7], &bytes[1..]].concat()).err(), Some(Damage::Version(7)));
     assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]).err(), Some(Damage::Shape));
 }
 
@@ -143,7 +151,7 @@ fn a_state_of_the_second_version_is_read_and_goes_on() {
     assert_eq!((state.runs().count(), state.transcripts().count()), (2, 0));
     // The bytes of today are those of then, the version and what came at the end apart.
     let mut today = state.to_bytes();
-    assert_eq!((today[0], today.split_off(golden.len())), (5, vec![0; 14]));
+    assert_eq!((today[0], today.split_off(golden.len())), (6, vec![0; 15]));
     assert_eq!(today[1..], golden[1..]);
     let held = state.assignments(&worker("w")).remove(0);
     let told = Told { assignment: held, packed: Packed(vec![1, 2, 3]) };
@@ -167,6 +175,17 @@ fn a_state_of_the_fourth_version_is_read_and_goes_on() {
     assert_eq!((state.schedules().count(), state.alerts().channels().len()), (1, 0));
     let put = state.apply(state.applied() + 1, AT, Command::PutChannels { channels: commands::channels() });
     assert_eq!((put.reply, state.alerts().channels().len()), (Reply::Put { changed: 3 }, 3));
+}
+
+#[test]
+fn a_state_of_the_fifth_version_is_read_and_goes_on() {
+    let golden = bytes(include_str!("golden/state.v5.txt").trim_end());
+    let mut state = State::from_bytes(&golden).unwrap();
+    let name = commands::put().declared.name;
+    assert_eq!((state.alerts().channels().len(), state.gate(&name)), (3, None));
+    let declare = Command::DeclareSchedules { puts: vec![later()], gates: commands::gates() };
+    assert_eq!(state.apply(state.applied() + 1, AT, declare).reply, Reply::Put { changed: 1 });
+    assert_eq!(state.gate(&name), commands::gates().get(&name));
 }
 
 #[test]

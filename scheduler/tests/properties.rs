@@ -149,7 +149,9 @@ fn any_schedule() -> impl Strategy<Value = Command> {
             put.declared.run.bundle = pinned;
             put.declared.calendar.cron =
                 ["@daily", "@hourly", "@after nightly", "@after nightly, hourly"][cron].to_owned();
-            Command::PutSchedules { puts: vec![PutSchedule { next, paused, ..put }] }
+            let puts = vec![PutSchedule { next, paused, ..put }];
+            let gates = if overlap == 0 { commands::gates() } else { Default::default() };
+            if overlap < 2 { Command::DeclareSchedules { puts, gates } } else { Command::PutSchedules { puts } }
         },
     );
     let slept = proptest::option::of((0i64..200, 0i64..200).prop_map(|(from, length)| Slept {

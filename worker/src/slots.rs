@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use common::diagnostic::Code;
 use common::task::{Assignment, FailureKind, TaskOutcome, TaskReport};
+use common::telemetry::TraceId;
 
 use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
@@ -115,6 +116,7 @@ impl Slot {
             if let Some(metrics) = metrics::get() {
                 metrics.attempts_ended(job.attempts.len());
             }
+            reports.iter().for_each(say);
             self.tell(Event::Finished { slot: self.index, reports });
         }
     }
@@ -159,5 +161,19 @@ fn refuse_rest(job: &Job, reports: &mut Vec<TaskReport>, kind: FailureKind, code
         if !reports.iter().any(|report| report.node == assignment.node && report.epoch == assignment.epoch) {
             reports.push(refused(assignment, kind, code, message));
         }
+    }
+}
+
+/// A line in the worker's own log, with the ids under which traces and transcripts know the attempt.
+fn say(report: &TaskReport) {
+    let (run, task, attempt) = (report.run, &report.node, report.attempt.0);
+    let trace = TraceId::of_run(run);
+    match &report.outcome {
+        TaskOutcome::Failure { kind, code, .. } => {
+            let (kind, code) = (kind.as_str(), code.as_str());
+            tracing::warn!(%run, %task, attempt, %trace, kind, code, "an attempt failed");
+        }
+        TaskOutcome::Success => tracing::debug!(%run, %task, attempt, %trace, "an attempt succeeded"),
+        TaskOutcome::Canceled => tracing::info!(%run, %task, attempt, %trace, "an attempt was canceled"),
     }
 }

@@ -299,9 +299,8 @@ fn a_unit_test_runs_between_what_its_model_waits_for_and_the_model() {
     builder.unit_test("rounds", "b");
     let manifest = builder.0;
     let graph = Graph::new(&manifest);
-    let plan = |selected: &[&str]| {
-        plan(&manifest, &graph, &ids(selected), &BTreeMap::new(), PlanOptions::of(Verb::Build))
-    };
+    let plan =
+        |selected: &[&str]| plan(&manifest, &graph, &ids(selected), &BTreeMap::new(), PlanOptions::of(Verb::Build));
     let (adds_up, rounds) = ("unit_test.shop.b.adds_up", "unit_test.shop.b.rounds");
     let tasks = plan(&["model.shop.a", "test.shop.t_a", "model.shop.b", "model.shop.c", adds_up, rounds]);
     let before = vec!["model.shop.a", "test.shop.t_a"];

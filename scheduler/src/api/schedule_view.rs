@@ -1,17 +1,17 @@
 //! Schedules, their ticks and backfills as clients see them. Called under the state's lock, so nothing here takes longer than what it shows.
 
-use common::schedule::{Decision, Schedule, Upcoming};
+use common::schedule::{Decision, SourceGate, Upcoming};
 use proto::scalar::timestamp;
-use proto::schedule::{decision, schedule};
+use proto::schedule::{Wanted, decision, schedule};
 use proto::v1::{self, applied_schedule::Action};
 
 use super::view::outcome_state;
 use crate::state::schedules::{BackfillState, Order, Series};
 use crate::state::{Backfill, BackfillId, RunOutcome, Scheduled, Tick};
 
-pub fn status(scheduled: &Scheduled) -> v1::ScheduleStatus {
+pub fn status(scheduled: &Scheduled, gate: Option<&SourceGate>) -> v1::ScheduleStatus {
     v1::ScheduleStatus {
-        schedule: Some(schedule(&scheduled.declared, Some(scheduled.is_paused()))),
+        schedule: Some(schedule(&scheduled.declared, Some(scheduled.is_paused()), gate)),
         version: scheduled.version,
         created_at: Some(timestamp(scheduled.created_at)),
         changed_at: Some(timestamp(scheduled.changed_at)),
@@ -48,15 +48,16 @@ pub fn tick(tick: &Tick) -> v1::Tick {
 
 /// What declaring a schedule does, or would do.
 pub fn applied(
-    known: Option<&Scheduled>,
-    declared: &Schedule,
-    paused: Option<bool>,
+    (known, known_gate): (Option<&Scheduled>, Option<&SourceGate>),
+    Wanted { declared, paused, gate }: &Wanted,
     next: Option<Upcoming>,
 ) -> v1::AppliedSchedule {
     let was_paused = known.is_some_and(Scheduled::is_paused);
     let is_paused = paused.unwrap_or(was_paused);
-    let (before, after) =
-        (known.map(|known| schedule(&known.declared, Some(was_paused))), schedule(declared, Some(is_paused)));
+    let (before, after) = (
+        known.map(|known| schedule(&known.declared, Some(was_paused), known_gate)),
+        schedule(declared, Some(is_paused), gate.as_ref()),
+    );
     let action = match &before {
         None => Action::Created,
         Some(before) if *before == after => Action::Unchanged,

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use common::schedule::{Decision, Schedule, Upcoming};
+use common::schedule::{Decision, Schedule, SourceGate, Upcoming};
 use common::{ScheduleName, Timestamp};
 use proto::invalid::Invalid;
 use proto::run::to_request;
 use proto::scalar::{timestamp, to_timestamp};
-use proto::schedule::{to_moment, to_name, to_schedule};
+use proto::schedule::{Wanted, to_moment, to_name, to_schedule};
 use proto::v1;
 use proto::v1::schedule_service_server::ScheduleService;
 use tonic::{Request, Response, Status};
@@ -126,27 +126,34 @@ impl Service {
         // Templates may take a while.
         let checked = tokio::task::spawn_blocking(move || {
             let declare = |schedule: v1::Schedule| {
-                let (schedule, paused) = to_schedule(schedule)?;
-                let ticks = check(&schedule, now)?;
-                Ok((schedule, paused, ticks))
+                let wanted = to_schedule(schedule)?;
+                let ticks = check(&wanted.declared, now)?;
+                Ok((wanted, ticks))
             };
             request.schedules.into_iter().map(declare).collect::<Result<Vec<_>, Invalid>>()
         });
         let checked = checked.await.map_err(|_| Status::internal("the schedules could not be checked: a defect"))?;
-        let declared = checked.map_err(invalid)?;
-        let names: Vec<ScheduleName> = declared.iter().map(|(schedule, ..)| schedule.name.clone()).collect();
-        let known: Vec<Option<Scheduled>> =
-            self.read(|state| names.iter().map(|name| state.schedule(name).cloned()).collect()).await?;
-        if declared.iter().any(|(schedule, ..)| schedule.calendar.follows().is_some()) {
+        let wanted = checked.map_err(invalid)?;
+        let declared = wanted.iter().map(|(wanted, _)| &wanted.declared);
+        let known: Vec<(Option<Scheduled>, Option<SourceGate>)> = self
+            .read(|state| {
+                let known = |name| (state.schedule(name).cloned(), state.gate(name).cloned());
+                declared.clone().map(|declared| known(&declared.name)).collect()
+            })
+            .await?;
+        if declared.clone().any(|declared| declared.calendar.follows().is_some()) {
             let others =
                 self.read(|state| state.schedules().map(|(_, known)| known.declared.clone()).collect::<Vec<_>>());
-            follows(declared.iter().map(|(schedule, ..)| schedule), &others.await?).map_err(invalid)?;
+            follows(declared, &others.await?).map_err(invalid)?;
         }
-        let mut applied = Vec::with_capacity(declared.len());
-        let mut puts = Vec::with_capacity(declared.len());
-        for ((declared, paused, ticks), known) in declared.into_iter().zip(known) {
+        let mut applied = Vec::with_capacity(wanted.len());
+        let mut puts = Vec::with_capacity(wanted.len());
+        let mut gates = BTreeMap::new();
+        for ((wanted, ticks), (known, known_gate)) in wanted.into_iter().zip(known) {
             let next = coming(&ticks, known.as_ref(), now);
-            applied.push(view::applied(known.as_ref(), &declared, paused, next));
+            applied.push(view::applied((known.as_ref(), known_gate.as_ref()), &wanted, next));
+            let Wanted { declared, paused, gate } = wanted;
+            gates.extend(gate.map(|gate| (declared.name.clone(), gate)));
             if !request.dry_run && paused == Some(false) && known.is_some_and(|known| known.is_paused()) {
                 // What the pause kept from being due is recorded.
                 self.resume(declared.name.clone()).await?;
@@ -154,7 +161,7 @@ impl Service {
             puts.push(PutSchedule { declared, next, paused });
         }
         if !request.dry_run {
-            self.commit(Command::PutSchedules { puts }).await?;
+            self.commit(Command::DeclareSchedules { puts, gates }).await?;
         }
         Ok(v1::ApplySchedulesResponse { applied })
     }
@@ -276,7 +283,8 @@ impl ScheduleService for Service {
 
     async fn get_schedule(&self, request: Request<v1::GetScheduleRequest>) -> Answer<v1::GetScheduleResponse> {
         let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
-        let shown = self.read(|state| state.schedule(&name).map(view::status)).await?;
+        let shown =
+            self.read(|state| state.schedule(&name).map(|known| view::status(known, state.gate(&name)))).await?;
         let schedule = Some(shown.ok_or_else(|| unknown(&name))?);
         Ok(Response::new(v1::GetScheduleResponse { schedule }))
     }
@@ -288,7 +296,7 @@ impl ScheduleService for Service {
         let after = (!token.is_empty()).then(|| to_name("page_token", token)).transpose().map_err(invalid)?;
         let page = self.read(|state| {
             let rest = state.schedules_after(after.as_ref());
-            rest.take(size + 1).map(|(_, scheduled)| view::status(scheduled)).collect::<Vec<_>>()
+            rest.take(size + 1).map(|(name, scheduled)| view::status(scheduled, state.gate(name))).collect::<Vec<_>>()
         });
         let name = |status: &v1::ScheduleStatus| status.schedule.as_ref().map(|known| known.name.clone());
         let (schedules, next_page_token) = pages::cut(page.await?, size, |status| name(status).unwrap_or_default());

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::schedule::{Decision, Schedule, Upcoming};
+use common::run::Verb;
+use common::schedule::{Decision, Schedule, SourceGate, Upcoming};
 use common::{RequestId, ScheduleName, Timestamp};
 use proto::run::Submit;
 use tokio::sync::{Notify, Semaphore};
@@ -31,7 +32,7 @@ use crate::schedules::due::{Due, Fate, due};
 use crate::schedules::vars::{self, TickTimes};
 use crate::state::command::{TickDecision, TickProposal};
 use crate::state::schedules::{Order, Series};
-use crate::state::{BackfillId, Command, Reply, Submission};
+use crate::state::{BackfillId, Command, Reply, RunOutcome, RunState, Submission};
 
 /// The clock and the state are looked at so often, and when a tick is known to be due.
 const LOOK_MAX: Duration = Duration::from_millis(100);
@@ -121,6 +122,7 @@ struct Job {
     next: Upcoming,
     /// The tick that was decided before.
     previous: Option<Timestamp>,
+    gate: Option<SourceGate>,
     series: Series,
 }
 
@@ -163,6 +165,7 @@ impl Clockwork {
                     version: scheduled.version,
                     next: scheduled.next?,
                     previous: scheduled.decided_until,
+                    gate: state.gate(&scheduled.declared.name).cloned(),
                     series: Series::Calendar,
                 })
             });
@@ -175,6 +178,7 @@ impl Clockwork {
                     version: 0,
                     next: Upcoming { scheduled_at, due_at: scheduled_at },
                     previous: None,
+                    gate: None,
                     series: Series::Backfill(id),
                 })
             });
@@ -287,6 +291,13 @@ impl Clockwork {
                 Due { fate: Fate::Run, next, .. } => next,
             },
         };
+        if let Some(gate) = &job.gate {
+            match self.passes(job, gate, &ticks, now).await {
+                Ok(true) => {}
+                Ok(false) | Err(Refused::ForNow) => return None,
+                Err(Refused::ForGood(reason)) => return Some(said(next, TickProposal::Failed { reason })),
+            }
+        }
         let current = self.current(job).await?;
         let prepared = self.take_prepared(job);
         let prepared = prepared.filter(|run| run.deployed.as_ref().map(|deployed| deployed.bundle) == current);
@@ -299,6 +310,46 @@ impl Clockwork {
             Err(Refused::ForGood(reason)) => Some(said(next, TickProposal::Failed { reason })),
             Err(Refused::ForNow) => None,
         }
+    }
+
+    /// Whether the sources that the tick waits for are fresh. Time since it was due is cut into pieces, and in each a run looks at them,
+    /// under an id that every leader gives it: so nothing has to be remembered here.
+    async fn passes(&self, job: &Job, gate: &SourceGate, ticks: &Ticks, now: Timestamp) -> Result<bool, Refused> {
+        let name = &job.declared.name;
+        let micros = job.next.scheduled_at.as_micros();
+        let piece = now.since(job.next.due_at).as_micros() / gate.every.as_micros().max(1);
+        let request = |piece: u128| RequestId(format!("fresh/{name}/{micros}/{piece}").into());
+        // The look before this one may still be under way.
+        let earlier = piece.checked_sub(1).map(request);
+        let looks: Vec<RequestId> = earlier.into_iter().chain([request(piece)]).collect();
+        let states = self.handle.read(Consistency::Stale, |state| {
+            let known = |request: &RequestId| state.run_of(request).and_then(|run| state.run(&run));
+            looks.iter().map(|request| known(request).map(|run| run.state)).collect::<Vec<_>>()
+        });
+        let states = states.await.map_err(|_| Refused::ForNow)?;
+        let is_fresh = |state: &RunState| matches!(state, RunState::Finished { outcome: RunOutcome::Success, .. });
+        if states.iter().flatten().any(is_fresh) {
+            return Ok(true);
+        }
+        let is_looked_at = states.iter().flatten().any(|state| !matches!(state, RunState::Finished { .. }));
+        if is_looked_at || states.last().is_some_and(Option::is_some) {
+            return Ok(false);
+        }
+        let mut look = (*job.declared).clone();
+        look.run.options.verb = Verb::Freshness;
+        look.run.select.clone_from(&gate.select);
+        (look.run.exclude, look.run.selector) = (Vec::new(), None);
+        (look.run.resource_types, look.run.exclude_resource_types) = (Vec::new(), Vec::new());
+        let start = ticks.before(job.next.scheduled_at).or(job.previous);
+        let submission = plan(&self.planner, &look, ticks, (start, job.next.scheduled_at), request(piece)).await?;
+        if submission.plan.tasks.iter().all(|task| task.node.resource_type() != "source") {
+            let selected = gate.select.join(" ");
+            return Err(Refused::ForGood(format!("'{selected}' selects no source that has a 'freshness'")));
+        }
+        let submit = Command::SubmitRun(Box::new(submission));
+        self.handle.propose(Proposal::from(submit)).await.map_err(|_| Refused::ForNow)?;
+        tracing::info!(schedule = %name, "looks whether sources are fresh");
+        Ok(false)
     }
 
     async fn next_of_backfill(&self, id: BackfillId, ticks: &Ticks, at: Timestamp) -> Option<Option<Upcoming>> {

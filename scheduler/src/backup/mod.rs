@@ -74,16 +74,17 @@ mod tests {
         let mut written = Vec::new();
         write("a cluster".to_owned(), &content, &blobs, &mut written).unwrap();
         let hex: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
-        // With states of the third, the fourth and the fifth version.
+        // With states of the third to the sixth version.
         let third = include_str!("../../tests/golden/backup.v1.txt").trim_end();
         let fourth = include_str!("../../tests/golden/backup.v1.state.v4.txt").trim_end();
-        let golden = include_str!("../../tests/golden/backup.v1.state.v5.txt").trim_end();
+        let fifth = include_str!("../../tests/golden/backup.v1.state.v5.txt").trim_end();
+        let golden = include_str!("../../tests/golden/backup.v1.state.v6.txt").trim_end();
         assert_eq!(
             hex, golden,
             "add a version, or a further golden file with another snapshot; these are read forever"
         );
 
-        for golden in [third, fourth, golden] {
+        for golden in [third, fourth, fifth, golden] {
             let file = folder.path().join("saved");
             let byte = |at: usize| u8::from_str_radix(&golden[at..at + 2], 16).unwrap();
             std::fs::write(&file, (0..golden.len()).step_by(2).map(byte).collect::<Vec<u8>>()).unwrap();

@@ -3,10 +3,12 @@
 //! A command carries decided results, never inputs to code that may change. Its encoding is pinned by golden bytes: append
 //! variants; a change of fields is a new version of `entry`.
 
+use std::collections::BTreeMap;
+
 use common::alert::Channel;
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunOptions, RunPlan};
-use common::schedule::{MissReason, Schedule, Upcoming};
+use common::schedule::{MissReason, Schedule, SourceGate, Upcoming};
 use common::session::WorkerDescription;
 use common::task::{Assignment, TaskReport};
 use common::transcript::Told;
@@ -128,6 +130,12 @@ pub enum Command {
     },
     /// There are alerts about ticks that have not succeeded in time, by the entry's own time.
     TellDeadlines,
+    /// Declares schedules, all or none, and what each waits for.
+    DeclareSchedules {
+        puts: Vec<PutSchedule>,
+        /// One that is not here waits for nothing.
+        gates: BTreeMap<ScheduleName, SourceGate>,
+    },
 }
 
 impl Command {
@@ -161,6 +169,7 @@ impl Command {
             Self::TestChannel { .. } => "test_channel",
             Self::SettleNotices { .. } => "settle_notices",
             Self::TellDeadlines => "tell_deadlines",
+            Self::DeclareSchedules { .. } => "declare_schedules",
         }
     }
 }

@@ -228,7 +228,8 @@ fn alerts_follow(state: &State) -> Result<(), Violation> {
     ensure(stray.is_none(), "a notice goes over a channel", || format!("{stray:?}"))?;
     let forgotten = alerts.told.keys().find(|run| !state.runs.contains_key(run));
     ensure(forgotten.is_none(), "what was told is of a run", || format!("{forgotten:?}"))?;
-    let mut watched = alerts.deadlines.keys().map(|(schedule, _)| schedule).chain(state.arrivals.keys());
+    let mut watched =
+        alerts.deadlines.keys().map(|(schedule, _)| schedule).chain(state.arrivals.keys()).chain(state.gates.keys());
     let gone = watched.find(|schedule| !state.schedules.contains_key(*schedule));
     ensure(gone.is_none(), "what is waited for is of a schedule", || format!("{gone:?}"))?;
     let mut fresh = alerts.clone();

@@ -36,6 +36,7 @@ mod writers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use common::schedule::SourceGate;
 use common::task::{Assignment, TaskState};
 use common::{ContentDigest, Epoch, RequestId, RunId, ScheduleName, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub struct State {
     alerts: Alerts,
     /// Of schedules that follow others: which of those have succeeded since, and of which tick.
     arrivals: BTreeMap<ScheduleName, BTreeMap<ScheduleName, Timestamp>>,
+    /// What schedules wait for.
+    gates: BTreeMap<ScheduleName, SourceGate>,
     #[serde(skip)]
     index: Index,
     #[cfg(feature = "planted-bugs")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::alert::{AlertKind, Channel, MailSecurity, Receiver, Reference};
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunRequest, RunTarget};
-use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, Upcoming};
+use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, SourceGate, Upcoming};
 use common::session::WorkerDescription;
 use common::target::AdapterType;
 use common::task::{FailureKind, FailureKinds};
@@ -84,8 +84,15 @@ pub fn all() -> BTreeMap<&'static str, Command> {
             ],
         },
         Command::TellDeadlines,
+        Command::DeclareSchedules { puts: vec![put()], gates: gates() },
     ];
     commands.into_iter().map(|command| (listed(&command), command)).collect()
+}
+
+/// What the schedule waits for.
+pub fn gates() -> BTreeMap<ScheduleName, SourceGate> {
+    let gate = SourceGate { select: vec!["source:raw.*".to_owned()], every: Duration::from_secs(60) };
+    BTreeMap::from([(put().declared.name, gate)])
 }
 
 /// One channel of each kind, with everything that it may say.
@@ -221,6 +228,7 @@ fn listed(command: &Command) -> &'static str {
         | Command::RemoveChannels { .. }
         | Command::TestChannel { .. }
         | Command::SettleNotices { .. }
-        | Command::TellDeadlines => command.name(),
+        | Command::TellDeadlines
+        | Command::DeclareSchedules { .. } => command.name(),
     }
 }

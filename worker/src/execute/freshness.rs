@@ -1,11 +1,11 @@
 //! How old a source is: its latest row, or what its own query says, against what the project allows.
 
+use common::Timestamp;
 use common::diagnostic::Code;
 use common::freshness::{Age, Thresholds};
 use common::manifest::{Node, ResourceType, Source};
 use common::table::{Datum, Table};
 use common::task::{Assignment, FailureKind, NodeStatus, TaskReport};
-use common::Timestamp;
 use dbt::compile::{Session, values};
 
 use super::publish::unexpected;
@@ -105,9 +105,7 @@ fn query(session: &mut Session<'_>, source: &Source, filter: Option<&str>) -> Re
         (None, Some(field)) => {
             let filter = filter.map(|filter| format!("\nwhere {filter}")).unwrap_or_default();
             let relation = &source.relation_name;
-            Ok(format!(
-                "select\n  max({field}) as max_loaded_at,\n  {now} as snapshotted_at\nfrom {relation}{filter}"
-            ))
+            Ok(format!("select\n  max({field}) as max_loaded_at,\n  {now} as snapshotted_at\nfrom {relation}{filter}"))
         }
         (None, None) => {
             let message = format!(

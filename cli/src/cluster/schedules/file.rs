@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use common::run::Verb;
 use common::schedule::Calendar;
-use dbt::yaml::Fields;
+use dbt::yaml::{Fields, Value};
 use proto::description;
 use proto::scalar::{duration, of_json};
-use proto::v1::{CatchUp, CatchUpPolicy, Overlap, RetryPolicy, Schedule, SubmitRunRequest};
+use proto::v1::{CatchUp, CatchUpPolicy, Overlap, RetryPolicy, Schedule, SourceGate, SubmitRunRequest};
 
 use super::super::declared::{self, either, integer, invalid, length, one_of, place, texts};
 use super::moments;
@@ -39,6 +39,7 @@ fn schedule(call: &Call, opened: &Opened, mut fields: Fields<'_>) -> Option<Sche
         overlap: overlap(&mut fields).into(),
         catch_up: catch_up(&mut fields),
         deadline: length(&mut fields, "deadline").map(duration),
+        wait_for_sources: gate(&mut fields),
         paused: fields.bool("paused").or_else(|| fields.bool("suspend")),
         run: Some(run_of(call, opened, &mut fields)?),
         time_zone,
@@ -65,6 +66,21 @@ fn cron(fields: &mut Fields<'_>) -> Option<String> {
         }
         (cron, true) => cron,
     }
+}
+
+/// Criteria, or `select` and `every`.
+fn gate(fields: &mut Fields<'_>) -> Option<SourceGate> {
+    let node = fields.peek("wait_for_sources")?;
+    let span = node.span;
+    if !matches!(node.value, Value::Mapping(_)) {
+        return Some(SourceGate { select: texts(fields, "wait_for_sources"), every: None });
+    }
+    let mapping = fields.mapping("wait_for_sources");
+    let what = format!("'wait_for_sources' of {}", fields.what());
+    let mut inner = fields.inner(mapping, span, what);
+    let gate = SourceGate { select: texts(&mut inner, "select"), every: length(&mut inner, "every").map(duration) };
+    inner.refuse();
+    Some(gate)
 }
 
 fn run_of(call: &Call, opened: &Opened, fields: &mut Fields<'_>) -> Option<SubmitRunRequest> {

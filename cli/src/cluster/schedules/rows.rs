@@ -106,6 +106,10 @@ pub fn declaration(declared: &Schedule) -> Json {
             "policy": policy(catch_up.policy()),
             "max": catch_up.ticks_max,
         },
+        "wait_for_sources": declared.wait_for_sources.as_ref().map(|gate| json!({
+            "select": gate.select,
+            "every": length(gate.every.as_ref()),
+        })),
         "paused": declared.paused,
     })
 }

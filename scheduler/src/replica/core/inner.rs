@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::telemetry::{Context, attribute};
 use common::{Timestamp, telemetry};
 
-use super::{Inner, Mode, TICK_MIN_MS};
+use super::{Inner, Mode, TICK_MIN_MS, lines};
 use crate::entry::LogEntry;
 use crate::leader::{Output, Resigned, Update};
 use crate::raft::LogId;
@@ -38,6 +38,7 @@ impl Inner {
                 let at = leader.state().at();
                 let output = leader.output();
                 let events = self.deliver(output, log_id.index);
+                events.iter().for_each(|event| lines::tell(self.state(), event));
                 if telemetry::is_on() || metrics::get().is_some() {
                     self.follow(log_id.index, (at, now()), &events);
                 }

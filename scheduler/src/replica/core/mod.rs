@@ -14,6 +14,7 @@
 //!   blob what is not so.
 
 mod inner;
+mod lines;
 mod proposer;
 #[cfg(test)]
 mod tests;

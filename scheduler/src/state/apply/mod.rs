@@ -77,6 +77,7 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
         Command::TestChannel { name } => test_channel::apply(state, entry, name),
         Command::SettleNotices { settled } => settle_notices::apply(state, entry, settled),
         Command::TellDeadlines => tell_deadlines::apply(state, entry),
+        Command::DeclareSchedules { puts, gates } => put_schedules::declare(state, entry, puts, gates),
     }
 }
 

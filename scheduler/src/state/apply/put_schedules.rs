@@ -1,9 +1,9 @@
 //! Schedules are declared, or declared otherwise. What is not changed stays as it is; a change never makes a tick of the past due.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use common::schedule::{Decision, MissReason, Schedule};
+use common::schedule::{Decision, MissReason, Schedule, ScheduleName, SourceGate};
 
 use crate::state::command::PutSchedule;
 use crate::state::schedules::{PUT_MAX, SCHEDULES_MAX, Series, Tick};
@@ -14,6 +14,29 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, puts: Vec<PutSchedule>
     let mut changed = 0;
     for put in puts {
         changed += u32::from(put_one(state, entry, put)?);
+    }
+    Ok(Reply::Put { changed })
+}
+
+/// With what each of them waits for from now on.
+pub(super) fn declare(
+    state: &mut State,
+    entry: &mut Entry,
+    puts: Vec<PutSchedule>,
+    mut gates: BTreeMap<ScheduleName, SourceGate>,
+) -> Result<Reply, Rejection> {
+    check(state, entry, &puts)?;
+    let mut changed = 0;
+    for put in puts {
+        let name = put.declared.name.clone();
+        let gate = gates.remove(&name);
+        let is_other_gate = state.gates.get(&name) != gate.as_ref();
+        let is_changed = put_one(state, entry, put)?;
+        changed += u32::from(is_changed || is_other_gate);
+        match gate {
+            Some(gate) => drop(state.gates.insert(name, gate)),
+            None => drop(state.gates.remove(&name)),
+        }
     }
     Ok(Reply::Put { changed })
 }

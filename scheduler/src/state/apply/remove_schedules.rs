@@ -16,6 +16,7 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, names: &[ScheduleName]
         state.withdraw(&mut scheduled, entry);
         state.alerts.forget_schedule(name);
         state.arrivals.remove(name);
+        state.gates.remove(name);
         release(state, entry, &scheduled.declared);
         // A schedule that gets the name later is another.
         for run in scheduled.active() {

@@ -1,5 +1,6 @@
 //! Finding schedules and what they wait for, and keeping the indexes of them.
 
+use common::schedule::SourceGate;
 use common::{ContentDigest, RunId, ScheduleName, Timestamp};
 
 use super::{Backfill, BackfillId, Origin, Scheduled, Series};
@@ -8,6 +9,11 @@ use crate::state::State;
 impl State {
     pub fn schedule(&self, name: &ScheduleName) -> Option<&Scheduled> {
         self.schedules.get(name)
+    }
+
+    /// The sources that it waits for.
+    pub fn gate(&self, name: &ScheduleName) -> Option<&SourceGate> {
+        self.gates.get(name)
     }
 
     /// By name.

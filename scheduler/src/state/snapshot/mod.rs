@@ -10,12 +10,13 @@ mod v1;
 mod v2;
 mod v3;
 mod v4;
+mod v5;
 
 use super::State;
 use crate::entry::{Damage, append, decode, version_of};
 
 /// The version that is written.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 
 impl State {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -38,6 +39,7 @@ impl State {
             2 => v2::read(payload)?,
             3 => v3::read(payload)?,
             4 => v4::read(payload)?,
+            5 => v5::read(payload)?,
             VERSION => decode(payload)?,
             newer => return Err(Damage::Version(newer)),
         };
