@@ -28,6 +28,7 @@ use console::{Console, Event};
 use exit::Exit;
 use project::{Call, Refused};
 use telemetry::Telemetry;
+use telemetry::lineage::Lineage;
 
 /// For the whole process, DuckDB's library included: docs/adr/0012-one-allocator.md.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -46,10 +47,15 @@ fn main() -> ExitCode {
         console.emit(&Event::Diagnostic(Diagnostic::warning(Code::TelemetrySetup, error.to_string())));
         Telemetry::off()
     });
+    let lineage = Lineage::start(|name| std::env::var(name).ok()).unwrap_or_else(|error| {
+        console.emit(&Event::Diagnostic(Diagnostic::warning(Code::TelemetrySetup, error.to_string())));
+        Lineage::off()
+    });
     let exit = call(&cli, console, invocation_id, started_at)
         .and_then(|call| dispatch(&call, &cli.command))
         .unwrap_or(Exit::Unusable);
     telemetry.finish();
+    lineage.finish();
     exit.into()
 }
 

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod freshness;
 pub mod id;
 pub mod json_codec;
+pub mod lineage;
 pub mod manifest;
 pub mod node_config;
 pub mod relation;

@@ -15,6 +15,7 @@ pub mod backup;
 pub mod durations;
 pub mod entry;
 pub mod leader;
+pub mod lineage;
 pub mod local;
 pub mod metrics;
 pub mod priority;

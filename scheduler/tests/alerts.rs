@@ -167,6 +167,14 @@ fn a_deadline_is_told_unless_the_run_succeeded() {
 }
 
 #[test]
+fn a_run_of_nothing_is_in_time() {
+    let mut machine = machine();
+    declare(&mut machine, "slow", |put| put.declared.deadline = Some(std::time::Duration::from_micros(100)));
+    begin(&mut machine, "slow", 10, 1, &[]);
+    assert_eq!(machine.state.alerts().next_deadline(), None);
+}
+
+#[test]
 fn ticks_that_nobody_meant_to_miss_are_told() {
     let mut machine = machine();
     let missed = |reason| TickProposal::Missed { until: Timestamp(12), count: 3, reason };

@@ -14,6 +14,7 @@ pub mod comment;
 pub mod diff;
 pub mod execute;
 pub mod failure;
+pub mod lineage;
 pub mod materialize;
 pub mod metrics;
 mod patience;

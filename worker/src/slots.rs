@@ -16,6 +16,7 @@ use common::telemetry::TraceId;
 use crate::adapter::Adapter;
 use crate::cancellation::Cancellation;
 use crate::execute::{self, refused};
+use crate::lineage;
 use crate::metrics;
 use crate::patience;
 use crate::run::{Opened, Runs};
@@ -136,7 +137,9 @@ impl Slot {
                 Err(error) => return refuse(error),
             },
         };
+        job.attempts.iter().for_each(|(assignment, _)| lineage::began(assignment, &run));
         execute::together(&job.attempts, &run, &adapter, &self.name, reports);
+        reports.iter().for_each(|report| lineage::ended(report, &run));
         // After anything but the user's own errors the connection may be broken: the next task opens a new one.
         let is_broken = |report: &TaskReport| {
             let TaskOutcome::Failure { kind, .. } = &report.outcome else { return false };

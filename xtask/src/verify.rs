@@ -46,11 +46,11 @@ fn foreign_calendar() -> Result<()> {
     run(cargo().args(tests).env("KONTIKI_CRON_PYTHON", python))
 }
 
-/// Servers of others that receive webhooks and mails.
+/// Servers of others that receive webhooks and mails, and others' understanding of lineage.
 fn foreign_receivers() -> Result<()> {
-    let python = python::environment("alerts", "conformance/alerts/requirements.txt")?;
+    let python = python::environment("receivers", "conformance/receivers/requirements.txt")?;
     let tests = ["test", "--workspace", "--test", "cluster", "--quiet", "--", "--ignored"];
-    run(cargo().args(tests).env("KONTIKI_ALERTS_PYTHON", python).env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?))
+    run(cargo().args(tests).env("KONTIKI_RECEIVERS_PYTHON", python).env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?))
 }
 
 /// A client in another language, made from the proto files alone.

@@ -18,6 +18,9 @@ use crate::project::{Call, Refused};
 use crate::run::{self, Accepted, Request};
 use crate::verbs::{self, Ready};
 
+/// Runs among which the one to be retried is looked for.
+const NEWEST_MAX: u32 = 100;
+
 /// Runs the selected nodes on a cluster, printing as on this machine.
 pub fn submit(
     call: &Call,
@@ -46,7 +49,9 @@ pub fn submit(
 /// `kontiki retry` on a cluster: goes on with the project's newest run.
 pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Refused> {
     let cluster = Connected::to(call, servers)?;
-    let newest = runs::list(&cluster, &ready.manifest.project_name, 1)?.into_iter().next();
+    // A look at sources leaves nothing to go on with.
+    let is_build = |run: &proto::v1::Run| run.verb() != proto::v1::Verb::Freshness;
+    let newest = runs::list(&cluster, &ready.manifest.project_name, NEWEST_MAX)?.into_iter().find(is_build);
     let Some(newest) = newest.filter(|run| matches!(run.state(), RunState::Failed | RunState::Canceled)) else {
         let message = "the project's newest run on the cluster did not fail, so there is nothing to retry";
         return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message)));

@@ -4,6 +4,7 @@
 //! Invariant: nothing waits for the collector. Spans go into a queue of bounded length, and what does not fit is dropped; the end of
 //! the program waits for the last of them, but not for long.
 
+pub mod lineage;
 pub mod metrics;
 
 use std::sync::Arc;

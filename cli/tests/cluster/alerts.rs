@@ -1,51 +1,8 @@
 //! Alerts of real processes, received by servers that others wrote: each arrives once, whichever replica leads.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use serde_json::Value as Json;
-use testing::Process;
-
 use crate::fleet::Fleet;
+use crate::sink::{SECRET, Sink};
 use crate::support::Project;
-
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// Servers for webhooks and mails; they end with the value.
-struct Sink {
-    _process: Process,
-    received: PathBuf,
-}
-
-impl Sink {
-    fn start(folder: &Path) -> Self {
-        let python = std::env::var("KONTIKI_ALERTS_PYTHON").expect("cargo xtask test sets it");
-        let received = folder.join("received.jsonl");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/alerts/sink.py");
-        let mut command = Command::new(python);
-        command.arg(script).arg(&received).arg(SECRET);
-        Self { _process: Process::start("sink", folder, command), received }
-    }
-
-    fn lines(&self) -> Vec<Json> {
-        let text = std::fs::read_to_string(&self.received).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// Ports for HTTP and SMTP.
-    fn ports(&self) -> Option<(u64, u64)> {
-        let first = self.lines().into_iter().next()?;
-        Some((first["http"].as_u64()?, first["smtp"].as_u64()?))
-    }
-
-    /// Kinds of the alerts that were posted to this path.
-    fn kinds(&self, path: &str) -> Vec<String> {
-        let lines = self.lines();
-        let posted = lines.iter().filter(|line| line["path"] == path);
-        posted.map(|line| line["body"]["data"]["kind"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-}
 
 #[test]
 #[ignore = "needs Python packages: cargo xtask test"]
@@ -53,8 +10,7 @@ fn each_alert_arrives_once_through_changes_of_leader() {
     let environment = [("KONTIKI_TEST_SECRET", SECRET), ("KONTIKI_TEST_TEAM", "data")];
     let mut fleet = Fleet::start_in(Project::small(), 3, 1, &environment);
     let sink = Sink::start(fleet.project.root());
-    fleet.until("the servers that receive", || sink.ports().is_some());
-    let (http, smtp) = sink.ports().unwrap();
+    let (http, smtp) = sink.ready();
     fleet.project.model("broken", "table", "select 1 / 0 as a from pg_sleep(3)");
     fleet.project.file(
         "kontiki.yml",

@@ -8,10 +8,12 @@ mod failover;
 mod fleet;
 mod freshness;
 mod hooks;
+mod lineage;
 mod logs;
 mod metrics;
 mod runs;
 mod schedules;
+mod sink;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
 mod support;

@@ -6,6 +6,7 @@ mod console;
 mod crash;
 mod interrupt;
 mod leftovers;
+mod lineage;
 mod support;
 mod tidy;
 mod traces;

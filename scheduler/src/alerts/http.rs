@@ -43,6 +43,20 @@ impl Client {
         self.send(request(url, body).await?).await
     }
 
+    /// With these headers besides.
+    pub async fn post_with(
+        &self,
+        url: &Reference,
+        headers: &BTreeMap<String, Reference>,
+        body: String,
+    ) -> Result<(), String> {
+        let mut request = request(url, body).await?;
+        for (name, value) in headers {
+            set(&mut request, name, &resolve(value).await?)?;
+        }
+        self.send(request).await
+    }
+
     pub async fn post_signed(&self, message: &Message<'_>, target: Target<'_>, body: String) -> Result<(), String> {
         let (url, secret, headers) = target;
         let timestamp = (clock::now().as_micros() / 1_000_000).to_string();
@@ -77,7 +91,7 @@ async fn request(url: &Reference, body: String) -> Result<Request<Full<Bytes>>, 
     let builder = Request::builder().method(Method::POST).uri(resolve(url).await?);
     let builder = builder.header(CONTENT_TYPE, "application/json");
     let builder = builder.header(USER_AGENT, concat!("kontiki/", env!("CARGO_PKG_VERSION")));
-    builder.body(Full::from(body)).map_err(|_| "the URL is none".to_owned())
+    builder.body(Full::from(body)).map_err(|_| "what stands for the URL is no URL".to_owned())
 }
 
 fn set(request: &mut Request<Full<Bytes>>, name: &str, value: &str) -> Result<(), String> {

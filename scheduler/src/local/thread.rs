@@ -13,6 +13,7 @@ use super::handle::{Deliver, Input, Question, Shared};
 use super::{Config, Error, Event, Handle, Update, clock};
 use crate::entry;
 use crate::leader::{Leader, SessionId, Ticket};
+use crate::lineage;
 use crate::state::{CancelCause, Command, Reply, State};
 use crate::store::{self, Entry, Log, SledLog};
 use crate::trace::Spans;
@@ -200,6 +201,10 @@ impl Shell {
         {
             let state = self.leader.state();
             self.spans.observe(state, state.at(), event).into_iter().for_each(telemetry::record);
+        }
+        if let Update::Event(event) = &update {
+            let state = self.leader.state();
+            lineage::tell(state, state.at(), event);
         }
         let is_last = matches!(update, Update::Event(Event::RunFinished { .. }));
         if let Some(subscribers) = self.subscribers.get_mut(&run) {

@@ -138,6 +138,10 @@ impl Counts {
 }
 
 impl Run {
+    pub fn has_succeeded(&self) -> bool {
+        matches!(self.state, RunState::Finished { outcome: RunOutcome::Success, .. })
+    }
+
     /// In plan order.
     pub fn tasks(&self) -> &[Task] {
         &self.tasks

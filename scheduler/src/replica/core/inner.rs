@@ -11,7 +11,7 @@ use crate::leader::{Output, Resigned, Update};
 use crate::raft::LogId;
 use crate::replica::Error;
 use crate::state::{Event, State};
-use crate::{metrics, trace};
+use crate::{lineage, metrics, trace};
 
 impl Inner {
     pub(super) fn state(&self) -> &State {
@@ -38,7 +38,10 @@ impl Inner {
                 let at = leader.state().at();
                 let output = leader.output();
                 let events = self.deliver(output, log_id.index);
-                events.iter().for_each(|event| lines::tell(self.state(), event));
+                for event in &events {
+                    lines::tell(self.state(), event);
+                    lineage::tell(self.state(), at, event);
+                }
                 if telemetry::is_on() || metrics::get().is_some() {
                     self.follow(log_id.index, (at, now()), &events);
                 }

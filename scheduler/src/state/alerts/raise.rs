@@ -75,8 +75,13 @@ impl State {
         let declared = scheduled.declared.clone();
         let reason = match &tick.decision {
             Decision::Started { .. } | Decision::Buffered => {
-                let has_ended = tick.outcome.is_some();
-                if let Some(deadline) = declared.deadline.filter(|_| tick.series == Series::Calendar && !has_ended) {
+                // A run of nothing has succeeded already.
+                let has_succeeded = match tick.decision {
+                    Decision::Started { run } => self.runs.get(&run).is_some_and(Run::has_succeeded),
+                    _ => false,
+                };
+                let is_watched = tick.series == Series::Calendar && !has_succeeded;
+                if let Some(deadline) = declared.deadline.filter(|_| is_watched) {
                     self.alerts.watch(schedule, tick.scheduled_at, tick.scheduled_at.plus(deadline));
                 }
                 return None;

@@ -1,0 +1,59 @@
+//! Receivers of alerts and lineage that others wrote, as a process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use testing::Process;
+
+/// What signs webhooks.
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Servers for webhooks, mails and lineage; they end with the value.
+pub struct Sink {
+    process: Process,
+    received: PathBuf,
+}
+
+impl Sink {
+    pub fn start(folder: &Path) -> Self {
+        let python = std::env::var("KONTIKI_RECEIVERS_PYTHON").expect("cargo xtask test sets it");
+        let received = folder.join("received.jsonl");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/receivers/sink.py");
+        let mut command = Command::new(python);
+        command.arg(script).arg(&received).arg(SECRET);
+        Self { process: Process::start("sink", folder, command), received }
+    }
+
+    pub fn lines(&self) -> Vec<Json> {
+        let text = std::fs::read_to_string(&self.received).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Ports for HTTP and SMTP.
+    pub fn ports(&self) -> Option<(u64, u64)> {
+        let first = self.lines().into_iter().next()?;
+        Some((first["http"].as_u64()?, first["smtp"].as_u64()?))
+    }
+
+    /// Waits until they can be reached.
+    pub fn ready(&self) -> (u64, u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.ports() {
+                Some(ports) => return ports,
+                None if Instant::now() > deadline => panic!("nobody receives\n{}", self.process.lines()),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// Kinds of the alerts that were posted to this path.
+    pub fn kinds(&self, path: &str) -> Vec<String> {
+        let lines = self.lines();
+        let posted = lines.iter().filter(|line| line["path"] == path);
+        posted.map(|line| line["body"]["data"]["kind"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
