@@ -13,6 +13,7 @@ use common::schedule::{MissReason, Overlap, Upcoming};
 use common::task::FailureKind;
 use scheduler::state::alerts::{ENDED_KEPT, NoticeId, Sent};
 use scheduler::state::command::{PutSchedule, TickDecision, TickProposal};
+use scheduler::state::schedules::Series;
 use scheduler::state::{Command, Reply, RunOutcome, Submission};
 use support::*;
 
@@ -270,4 +271,31 @@ fn a_schedule_follows_when_all_have_succeeded() {
     end(&mut machine, 10, &[]);
     assert_eq!(next_of(&machine, "mart"), Some(40));
     machine.apply(Command::RemoveSchedules { names: vec![name("mart")] });
+}
+
+#[test]
+fn what_arrives_again_for_the_same_tick_gets_a_tick_of_its_own() {
+    let mut machine = machine();
+    declare(&mut machine, "mart", |put| {
+        put.declared.calendar.cron = "@after nightly".to_owned();
+        put.next = None;
+    });
+    begin(&mut machine, "nightly", 10, 1, &[("a", &[])]);
+    end(&mut machine, 1, &[]);
+    assert_eq!(next_of(&machine, "mart"), Some(10));
+    // Somebody runs the same tick by hand before the follower's is decided.
+    let version = machine.state.schedule(&name("nightly")).unwrap().version;
+    let mut plan = plan(2, &[("a", &[])]);
+    plan.tasks[0].relation = None;
+    let by_hand = TickDecision {
+        series: Series::Manual,
+        next: None,
+        proposal: TickProposal::Run(Box::new(Submission::new(plan, options(), "m1"))),
+        ..commands::decide(version, 10)
+    };
+    machine.apply(Command::DecideTick(Box::new(by_hand)));
+    end(&mut machine, 2, &[]);
+    machine.now = Timestamp(15);
+    begin(&mut machine, "mart", 10, 3, &[("m", &[])]);
+    assert_eq!(next_of(&machine, "mart"), Some(15));
 }

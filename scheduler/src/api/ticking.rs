@@ -248,9 +248,9 @@ impl Clockwork {
                 tracing::warn!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), reason, "a tick has no run");
             }
             Ok(Reply::Decided(decision)) => {
-                if let (Series::Calendar, Decision::Started { .. }, Some(metrics)) =
-                    (job.series, &decision, metrics::get())
-                {
+                // What waits for sources is not late.
+                let is_timely = job.series == Series::Calendar && job.gate.is_none();
+                if let (true, Decision::Started { .. }, Some(metrics)) = (is_timely, &decision, metrics::get()) {
                     metrics.tick_started(clock::now().since(job.next.due_at));
                 }
                 tracing::info!(schedule = %name, scheduled_at = job.next.scheduled_at.to_iso(), ?decision, "decided a tick");

@@ -34,6 +34,10 @@ pub(super) fn apply(state: &mut State, entry: &mut Entry, tick: TickDecision) ->
     state.digest.mix(&[scheduled_at.as_micros() as u64, until.as_micros() as u64, count]);
     entry.events.push(Event::TickDecided { schedule: origin.schedule.clone(), tick: Arc::new(tick.clone()) });
     record(state, &origin, tick);
+    if origin.series == Series::Calendar {
+        // What it follows may have arrived again while this tick was waiting.
+        state.follow(&origin.schedule, entry.at);
+    }
     if let Decision::Started { run } = decision {
         // A plan of nothing has finished before its tick is recorded.
         state.finish_origin(entry, run);
@@ -90,7 +94,6 @@ fn advance(state: &mut State, tick: &TickDecision) {
             if let Some(mut scheduled) = state.leave_schedule(&tick.schedule) {
                 scheduled.next = tick.next;
                 state.enter_schedule(&tick.schedule, scheduled);
-                state.follow(&tick.schedule, tick.decided_at);
             }
         }
         Series::Manual => {}
