@@ -323,3 +323,17 @@ fn schedules_go_and_their_runs_stay() {
     finish(&mut machine, 10);
     assert!(rejected(&machine.apply(Command::PauseSchedule { name: name() })).contains("'nightly' does not exist"));
 }
+
+#[test]
+fn a_change_at_the_very_moment_of_a_tick_decides_it_once() {
+    let mut machine = scheduled(Overlap::Skip);
+    // Whoever changed it saw the tick of 10 as yet to come; now it is due.
+    machine.now = Timestamp(12);
+    let mut put = commands::put();
+    put.declared.calendar.cron = "@hourly".to_owned();
+    put.next = upcoming(10);
+    assert_eq!(machine.apply(Command::PutSchedules { puts: vec![put] }).reply, Reply::Put { changed: 1 });
+    assert_eq!((standing(&machine).next, decisions(&machine)), (upcoming(10), vec![]));
+    decide(&mut machine, 10);
+    assert_eq!(decisions(&machine), [(10, started(10))]);
+}

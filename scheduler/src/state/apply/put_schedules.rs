@@ -96,6 +96,10 @@ fn put_one(state: &mut State, entry: &mut Entry, put: PutSchedule) -> Result<boo
         release(state, entry, &scheduled.declared);
         state.withdraw(&mut scheduled, entry);
         if scheduled.declared.calendar != declared.calendar {
+            // What the new calendar still has to decide is not missed.
+            if scheduled.next.zip(next).is_some_and(|(old, new)| new.scheduled_at <= old.scheduled_at) {
+                scheduled.next = None;
+            }
             drop_next(&mut scheduled, entry, MissReason::Changed);
             scheduled.next = next.filter(|_| !scheduled.is_paused());
             state.arrivals.remove(&name);
