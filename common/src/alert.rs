@@ -75,43 +75,42 @@ fn fits(pattern: &str, name: &str) -> bool {
 /// Who takes alerts, and how they reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Receiver {
-    /// An HTTP POST. Signed as <https://www.standardwebhooks.com> says where there is a secret.
-    Webhook {
-        url: Reference,
-        secret: Option<Reference>,
-        headers: BTreeMap<String, Reference>,
-        /// A template over the alert; JSON of everything where there is none.
-        body: Option<String>,
-    },
-    /// What Slack and those who imitate it take: an HTTP POST of `{"text": …}`.
-    Slack {
-        url: Reference,
-        /// A template over the alert.
-        text: Option<String>,
-    },
-    /// A mail over SMTP.
-    Email {
-        /// Host, and port where that is not the usual one.
-        server: String,
-        security: MailSecurity,
-        /// A user and a password.
-        login: Option<(Reference, Reference)>,
-        from: String,
-        to: Vec<String>,
-        /// Templates over the alert.
-        subject: Option<String>,
-        body: Option<String>,
-    },
+    Webhook(Webhook),
+    Slack(Slack),
+    Email(Email),
 }
 
-impl Receiver {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Webhook { .. } => "webhook",
-            Self::Slack { .. } => "slack",
-            Self::Email { .. } => "email",
-        }
-    }
+/// An HTTP POST. Signed as <https://www.standardwebhooks.com> says where there is a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    pub url: Reference,
+    pub secret: Option<Reference>,
+    pub headers: BTreeMap<String, Reference>,
+    /// A template over the alert; JSON of everything where there is none.
+    pub body: Option<String>,
+}
+
+/// What Slack and those who imitate it take: an HTTP POST of `{"text": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slack {
+    pub url: Reference,
+    /// A template over the alert.
+    pub text: Option<String>,
+}
+
+/// A mail over SMTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Email {
+    /// Host, and port where that is not the usual one.
+    pub server: String,
+    pub security: MailSecurity,
+    /// A user and a password.
+    pub login: Option<(Reference, Reference)>,
+    pub from: String,
+    pub to: Vec<String>,
+    /// Templates over the alert.
+    pub subject: Option<String>,
+    pub body: Option<String>,
 }
 
 /// How a mail server is spoken to.
@@ -124,16 +123,6 @@ pub enum MailSecurity {
     Tls,
     /// In the open.
     None,
-}
-
-impl MailSecurity {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::StartTls => "starttls",
-            Self::Tls => "tls",
-            Self::None => "none",
-        }
-    }
 }
 
 /// A text, or where each replica finds it: secrets never enter the log.
@@ -184,6 +173,21 @@ pub struct Trouble {
 }
 
 impl Alert {
+    /// About nothing in particular yet.
+    pub fn new(kind: AlertKind, at: Timestamp) -> Self {
+        Self {
+            kind,
+            at,
+            schedule: None,
+            scheduled_at: None,
+            run: None,
+            project: None,
+            reason: None,
+            nodes: Vec::new(),
+            nodes_total: 0,
+        }
+    }
+
     /// What happened, in one line.
     pub fn summary(&self) -> String {
         let subject = match (&self.schedule, &self.run) {
@@ -236,7 +240,7 @@ mod tests {
     fn a_channel_takes_what_it_was_declared_for() {
         let channel = Channel {
             name: ScheduleName::new("ops").unwrap(),
-            receiver: Receiver::Slack { url: Reference::Env("URL".to_owned()), text: None },
+            receiver: Receiver::Slack(Slack { url: Reference::Env("URL".to_owned()), text: None }),
             on: vec![AlertKind::Failure],
             schedules: vec!["night*".to_owned()],
             all_runs: false,

@@ -88,7 +88,7 @@ codes! {
     ContractInvalid = "K1303", "A model contract cannot be enforced";
     UnitTestInvalid = "K1304", "A unit test cannot be run as it is written";
     LeftOut = "K1305", "A resource is not in the manifest";
-    ScheduleInvalid = "K1306", "A schedule cannot be used";
+    DeclarationInvalid = "K1306", "A declaration cannot be used";
     SelectorInvalid = "K1401", "A node selection cannot be understood";
     NothingSelected = "K1402", "The selection matches no node";
     SqlError = "K2001", "The warehouse refused the SQL";

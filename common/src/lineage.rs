@@ -73,7 +73,7 @@ impl Event {
     /// Of a whole run; its job is the project's verb.
     pub fn of_run(moment: Moment, at: Timestamp, run: RunId, project: &str, verb: &str) -> Self {
         let event = Self::new(moment, at, run.0, job_of_run(project, verb));
-        event.job_facet("jobType", &job_type("DAG"))
+        event.job_facet("jobType", job_type("DAG"))
     }
 
     /// Of a node in a run.
@@ -84,7 +84,7 @@ impl Event {
             "job": { "namespace": namespace(), "name": job_of_run(project, verb) },
         });
         let kind = node.resource_type().to_uppercase();
-        event.run_facet("parent", &facet("1-2-0/ParentRunFacet", parent)).job_facet("jobType", &job_type(&kind))
+        event.run_facet("parent", facet("1-2-0/ParentRunFacet", parent)).job_facet("jobType", job_type(&kind))
     }
 
     fn new(moment: Moment, at: Timestamp, run: uuid::Uuid, job: String) -> Self {
@@ -99,37 +99,37 @@ impl Event {
             inputs: Vec::new(),
             outputs: Vec::new(),
         };
-        event.run_facet("processing_engine", &facet("1-1-1/ProcessingEngineRunFacet", engine))
+        event.run_facet("processing_engine", facet("1-1-1/ProcessingEngineRunFacet", engine))
     }
 
-    fn run_facet(mut self, name: &str, facet: &Json) -> Self {
-        self.run_facets.insert(name.to_owned(), facet.clone());
+    fn run_facet(mut self, name: &str, facet: Json) -> Self {
+        self.run_facets.insert(name.to_owned(), facet);
         self
     }
 
-    fn job_facet(mut self, name: &str, facet: &Json) -> Self {
-        self.job_facets.insert(name.to_owned(), facet.clone());
+    fn job_facet(mut self, name: &str, facet: Json) -> Self {
+        self.job_facets.insert(name.to_owned(), facet);
         self
     }
 
-    /// The run is of a tick, whose data begin and end then.
+    /// The run is of a tick of that nominal time.
     #[must_use]
     pub fn nominal(self, scheduled_at: Timestamp) -> Self {
         let times = json!({ "nominalStartTime": scheduled_at.to_iso() });
-        self.run_facet("nominalTime", &facet("1-0-1/NominalTimeRunFacet", times))
+        self.run_facet("nominalTime", facet("1-0-1/NominalTimeRunFacet", times))
     }
 
     /// Why it failed.
     #[must_use]
     pub fn error(self, message: &str) -> Self {
         let error = json!({ "message": message, "programmingLanguage": "SQL" });
-        self.run_facet("errorMessage", &facet("1-0-1/ErrorMessageRunFacet", error))
+        self.run_facet("errorMessage", facet("1-0-1/ErrorMessageRunFacet", error))
     }
 
     /// What it runs.
     #[must_use]
     pub fn sql(self, query: &str) -> Self {
-        self.job_facet("sql", &facet("1-1-0/SQLJobFacet", json!({ "query": query })))
+        self.job_facet("sql", facet("1-1-0/SQLJobFacet", json!({ "query": query })))
     }
 
     #[must_use]

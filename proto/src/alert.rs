@@ -1,6 +1,6 @@
 //! Channels of alerts as clients declare them and are shown them.
 
-use common::alert::{AlertKind, Channel, MailSecurity, Receiver, Reference};
+use common::alert::{AlertKind, Channel, Email, MailSecurity, Receiver, Reference, Slack, Webhook};
 
 use crate::invalid::Invalid;
 use crate::schedule::to_name;
@@ -38,15 +38,15 @@ fn to_receiver(receiver: channel::Receiver) -> Result<Receiver, Invalid> {
                 return Err(Invalid::new("webhook.headers", format!("are more than {LIST_MAX}")));
             }
             let header = |(name, value)| Ok((name, required("webhook.headers", Some(value))?));
-            Receiver::Webhook {
+            Receiver::Webhook(Webhook {
                 url: to_url("webhook.url", webhook.url)?,
                 secret: webhook.secret.map(|secret| hidden("webhook.secret", Some(secret))).transpose()?,
                 headers: webhook.headers.into_iter().map(header).collect::<Result<_, Invalid>>()?,
                 body: template("webhook.body", webhook.body)?,
-            }
+            })
         }
         channel::Receiver::Slack(slack) => {
-            Receiver::Slack { url: to_url("slack.url", slack.url)?, text: template("slack.text", slack.text)? }
+            Receiver::Slack(Slack { url: to_url("slack.url", slack.url)?, text: template("slack.text", slack.text)? })
         }
         channel::Receiver::Email(email) => {
             let security = match email.security() {
@@ -61,7 +61,7 @@ fn to_receiver(receiver: channel::Receiver) -> Result<Receiver, Invalid> {
             if email.to.is_empty() || email.to.len() > LIST_MAX {
                 return Err(Invalid::new("email.to", format!("has to name between 1 and {LIST_MAX} addresses")));
             }
-            Receiver::Email {
+            Receiver::Email(Email {
                 server: text("email.server", email.server)?,
                 security,
                 login,
@@ -69,7 +69,7 @@ fn to_receiver(receiver: channel::Receiver) -> Result<Receiver, Invalid> {
                 to: email.to.into_iter().map(|to| text("email.to", to)).collect::<Result<_, _>>()?,
                 subject: template("email.subject", email.subject)?,
                 body: template("email.body", email.body)?,
-            }
+            })
         }
     })
 }
@@ -146,16 +146,16 @@ pub fn kind(kind: AlertKind) -> v1::AlertKind {
 pub fn channel(declared: &Channel) -> v1::Channel {
     let optional = |text: &Option<String>| text.clone().unwrap_or_default();
     let receiver = match &declared.receiver {
-        Receiver::Webhook { url, secret, headers, body } => channel::Receiver::Webhook(v1::Webhook {
+        Receiver::Webhook(Webhook { url, secret, headers, body }) => channel::Receiver::Webhook(v1::Webhook {
             url: Some(reference(url)),
             secret: secret.as_ref().map(reference),
             headers: headers.iter().map(|(name, value)| (name.clone(), reference(value))).collect(),
             body: optional(body),
         }),
-        Receiver::Slack { url, text } => {
+        Receiver::Slack(Slack { url, text }) => {
             channel::Receiver::Slack(v1::Slack { url: Some(reference(url)), text: optional(text) })
         }
-        Receiver::Email { server, security, login, from, to, subject, body } => {
+        Receiver::Email(Email { server, security, login, from, to, subject, body }) => {
             let security = match security {
                 MailSecurity::StartTls => v1::MailSecurity::Starttls,
                 MailSecurity::Tls => v1::MailSecurity::Tls,

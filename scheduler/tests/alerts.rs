@@ -7,7 +7,7 @@ mod support;
 
 use common::ScheduleName;
 use common::Timestamp;
-use common::alert::{AlertKind, Channel, Receiver, Reference};
+use common::alert::{AlertKind, Channel, Receiver, Reference, Slack};
 use common::run::PlannedTask;
 use common::schedule::{MissReason, Overlap, Upcoming};
 use common::task::FailureKind;
@@ -24,7 +24,7 @@ fn name(text: &str) -> ScheduleName {
 fn channel(text: &str, on: &[AlertKind], schedules: &[&str], all_runs: bool) -> Channel {
     Channel {
         name: name(text),
-        receiver: Receiver::Slack { url: Reference::Env("URL".to_owned()), text: None },
+        receiver: Receiver::Slack(Slack { url: Reference::Env("URL".to_owned()), text: None }),
         on: on.to_vec(),
         schedules: schedules.iter().map(|pattern| (*pattern).to_owned()).collect(),
         all_runs,

@@ -3,13 +3,10 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::{Process, ports};
-
-const READY_SECONDS_MAX: u64 = 120;
+use crate::{Process, obtain, ports};
 
 /// Makes a call of the program with these arguments, ready to be started.
 pub type Program = Box<dyn Fn(&[&str]) -> Command>;
@@ -141,17 +138,8 @@ impl Fleet {
 
     /// Waits until there is something to be had; the last reason why there is not is told where it never comes.
     #[track_caller]
-    pub fn obtain<T, E: Display>(&self, what: &str, mut ask: impl FnMut() -> Result<T, E>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(READY_SECONDS_MAX);
-        loop {
-            match ask() {
-                Ok(found) => return found,
-                Err(reason) if Instant::now() > deadline => {
-                    panic!("waited in vain for {what}: {reason}\n{}", self.logs())
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
+    pub fn obtain<T, E: Display>(&self, what: &str, ask: impl FnMut() -> Result<T, E>) -> T {
+        obtain(what, ask, || self.logs())
     }
 
     /// What the processes said last, for messages.

@@ -14,6 +14,7 @@ mod process;
 mod program;
 mod prometheus;
 pub mod smartpizza;
+mod wait;
 
 pub use duckdb::duckdb_library;
 pub use fleet::{Fleet, Shape};
@@ -22,3 +23,4 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use program::program;
 pub use prometheus::prometheus_tool;
+pub use wait::obtain;

@@ -158,17 +158,21 @@ pub enum Runs {
     },
 }
 
+/// What a file declares becomes what the cluster has.
+#[derive(Args, Debug, Clone)]
+pub struct Declare {
+    /// The file; `kontiki.yml` of the project where none is given
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 #[derive(Subcommand, Debug, Clone)]
 pub enum Schedule {
     /// Declare the schedules of a file; what is the same stays as it is
-    Apply {
-        /// The file; `kontiki.yml` of the project where none is given
-        #[arg(short, long, value_name = "FILE")]
-        file: Option<PathBuf>,
-        /// Say what would change, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Apply(Declare),
     /// List the schedules of the cluster
     List(Shown),
     /// Show one schedule and its last ticks
@@ -213,14 +217,7 @@ pub enum Schedule {
 #[derive(Subcommand, Debug, Clone)]
 pub enum Alert {
     /// Declare the channels of a file, under `alerts`; what is the same stays as it is
-    Apply {
-        /// The file; `kontiki.yml` of the project where none is given
-        #[arg(short, long, value_name = "FILE")]
-        file: Option<PathBuf>,
-        /// Say what would change, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Apply(Declare),
     /// List the channels of the cluster
     List(Shown),
     /// Forget channels, and what is on its way over them

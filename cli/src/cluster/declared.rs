@@ -3,18 +3,36 @@
 //! Invariant: what is not understood is an error with its place; nothing is left out silently. One file may declare things of several
 //! kinds; who reads it passes over the others.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::Diagnostic;
 use common::diagnostic::Code;
 use dbt::yaml::{Fields, Mapping, Node, Source, Span, Value, load};
+use proto::v1::applied_schedule::Action;
 
+use super::args::Declare;
 use crate::config;
 use crate::project::{Call, Opened, Refused};
 
 /// The file in a project's folder that declares what belongs to it.
-pub const FILE_NAME: &str = "kontiki.yml";
+const FILE_NAME: &str = "kontiki.yml";
+
+/// The file that was named, or the project's.
+pub fn path(opened: &Opened, declare: &Declare) -> PathBuf {
+    declare.file.clone().unwrap_or_else(|| opened.root.join(FILE_NAME))
+}
+
+/// What became of something that was declared, or would.
+pub fn done(action: Action, dry_run: bool) -> &'static str {
+    match (action, dry_run) {
+        (Action::Created, false) => "created",
+        (Action::Created, true) => "would be created",
+        (Action::Changed, false) => "changed",
+        (Action::Changed, true) => "would change",
+        (Action::Unchanged | Action::Unspecified, _) => "unchanged",
+    }
+}
 
 /// Everything that the file has under a key, or all that is wrong with it. `one` reads one thing and gives its name with it.
 pub fn read<T>(
@@ -72,7 +90,7 @@ fn read_source<T>(
 const KEYS: [&str; 2] = ["schedules", "alerts"];
 
 pub fn invalid(message: String) -> Diagnostic {
-    Diagnostic::error(Code::ScheduleInvalid, message)
+    Diagnostic::error(Code::DeclarationInvalid, message)
 }
 
 /// Where a key stands, or the whole where it does not.

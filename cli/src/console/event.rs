@@ -399,7 +399,7 @@ fn status_word(kind: NodeKind, status: NodeStatus, message: &str) -> String {
 }
 
 /// dbt's status of a source: one that is too old is an `error`, one that cannot be looked at a `runtime error`.
-pub fn freshness_word(status: NodeStatus) -> &'static str {
+fn freshness_word(status: NodeStatus) -> &'static str {
     match status {
         NodeStatus::Pass | NodeStatus::Success => "pass",
         NodeStatus::Warn => "warn",

@@ -85,7 +85,7 @@ pub fn on_cluster(
     let elapsed = began.elapsed().as_secs_f64();
     sql::fetch(cluster, opened, manifest, &accepted, &mut outcomes);
     call.console.emit(&Event::Blank);
-    sum_up(call, opened, manifest, &outcomes, (elapsed, how));
+    sum_up(call, (opened, manifest), request.options.verb, &outcomes, (elapsed, how));
     write_results(call, (opened, manifest), &outcomes, &request.options, elapsed)?;
     Ok(if outcome == RunOutcome::Success { exit(&outcomes, how) } else { Exit::NodeFailed })
 }

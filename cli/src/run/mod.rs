@@ -81,7 +81,7 @@ pub fn run(
     let driver = Driver::begin(call, opened, manifest, graph, early, true)?;
     let driver = driver.drive(request)?;
     let elapsed = began.elapsed().as_secs_f64();
-    sum_up(call, opened, manifest, &driver.outcomes, (elapsed, driver.ended()));
+    sum_up(call, (opened, manifest), options.verb, &driver.outcomes, (elapsed, driver.ended()));
     write_results(call, (opened, manifest), &driver.outcomes, &options, elapsed)?;
     Ok(driver.exit())
 }
@@ -305,13 +305,19 @@ fn exit(outcomes: &Outcomes, ended: Ended) -> Exit {
 }
 
 /// The lines below a run that took `elapsed` seconds.
-fn sum_up(call: &Call, opened: &Opened, manifest: &Manifest, outcomes: &Outcomes, (elapsed, ended): (f64, Ended)) {
+fn sum_up(
+    call: &Call,
+    (opened, manifest): (&Opened, &Manifest),
+    verb: Verb,
+    outcomes: &Outcomes,
+    (elapsed, ended): (f64, Ended),
+) {
     let is_hook = |id: &NodeId| id.resource_type() == "operation";
     let hooks = outcomes.all.iter().filter(|outcome| is_hook(&outcome.node)).count();
     let nodes = outcomes.all.iter().map(|outcome| &outcome.node).filter(|id| !is_hook(id));
     let counts = lines::counts(manifest, nodes, hooks);
     call.console.emit(&Event::FinishedRunning { counts, seconds: elapsed });
-    if outcomes.are_sources() && ended == Ended::Complete {
+    if verb == Verb::Freshness && ended == Ended::Complete {
         outcomes.print_freshness(&call.console, manifest);
         return;
     }

@@ -53,29 +53,11 @@ impl Outcomes {
         }
     }
 
-    /// Whether sources were looked at, and nothing was built.
-    pub fn are_sources(&self) -> bool {
-        let mut nodes = self.all.iter().map(|outcome| outcome.node.resource_type()).filter(|kind| *kind != "operation");
-        nodes.next() == Some("source")
-    }
-
     /// Each source that is too old or could not be looked at, and `Done.`
     pub fn print_freshness(&self, console: &Console, manifest: &Manifest) {
-        for Outcome { node, result, code } in &self.all {
-            let message = match result.status {
-                NodeStatus::Fail => "Status: error".to_owned(),
-                NodeStatus::Error => result.message.clone().unwrap_or_default(),
-                _ => continue,
-            };
-            let source = manifest.sources.get(node);
-            let name = source.map_or_else(|| node.to_string(), |source| source.name.clone());
-            let path = source.map(|source| source.original_file_path.clone()).unwrap_or_default();
-            console.emit(&Event::Blank);
-            console.emit(&Event::ResultFailure { resource_type: node.resource_type().to_owned(), name, path });
-            console.emit(&Event::ResultMessage { message, is_warning: false });
-            if let Some(code) = code {
-                console.emit(&Event::ResultCode(*code));
-            }
+        let is_bad = |outcome: &&Outcome| matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Fail);
+        for outcome in self.all.iter().filter(is_bad) {
+            print_outcome(console, manifest, Path::new(""), outcome, false);
         }
         console.emit(&Event::FreshnessDone);
     }
@@ -112,17 +94,24 @@ impl Outcomes {
 
 fn print_outcome(console: &Console, manifest: &Manifest, compiled: &Path, outcome: &Outcome, is_warning: bool) {
     let node = manifest.nodes.get(&outcome.node);
-    let resource_type = node.map_or("operation", |node| node.resource_type.as_str()).to_owned();
-    let name = node.map_or_else(|| outcome.node.to_string(), |node| name_of(node).to_owned());
-    let path = node.map(|node| node.original_file_path.clone()).unwrap_or_default();
+    let source = manifest.sources.get(&outcome.node);
+    let (resource_type, name, path) = match (node, source) {
+        (Some(node), _) => (node.resource_type.as_str(), name_of(node), node.original_file_path.as_str()),
+        (None, Some(source)) => ("source", source.name.as_str(), source.original_file_path.as_str()),
+        (None, None) => ("operation", outcome.node.as_str(), ""),
+    };
+    let (resource_type, name, path) = (resource_type.to_owned(), name.to_owned(), path.to_owned());
     console.emit(&Event::Blank);
     console.emit(&if is_warning {
         Event::ResultWarning { resource_type, name, path }
     } else {
         Event::ResultFailure { resource_type, name, path }
     });
-    if let Some(message) = &outcome.result.message {
-        console.emit(&Event::ResultMessage { message: message.clone(), is_warning });
+    // dbt's word for a source that is too old.
+    let is_stale = source.is_some() && outcome.result.status == NodeStatus::Fail;
+    let message = if is_stale { Some("Status: error".to_owned()) } else { outcome.result.message.clone() };
+    if let Some(message) = message {
+        console.emit(&Event::ResultMessage { message, is_warning });
     }
     if let Some(code) = outcome.code {
         console.emit(&Event::ResultCode(code));

@@ -63,7 +63,10 @@ impl Lineage {
     pub fn start(env: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let env = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let is_disabled = env("OPENLINEAGE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let Some(transport) = transport(env)?.filter(|_| !is_disabled) else { return Ok(Self::off()) };
+        if is_disabled {
+            return Ok(Self::off());
+        }
+        let Some(transport) = transport(env)? else { return Ok(Self::off()) };
         let namespace = env("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned());
         let (queue, items) = sync_channel(QUEUE_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
@@ -140,7 +143,7 @@ fn send(items: &Receiver<Item>, mut transport: Transport, runtime: &tokio::runti
         };
         let sent = match &mut transport {
             Transport::Http { url, headers } => runtime.block_on(async {
-                let posted = client.post_with(url, headers, event.to_string());
+                let posted = client.post(url, headers, event.to_string());
                 tokio::time::timeout(ANSWER_MAX, posted).await.unwrap_or_else(|_| Err("no answer".to_owned()))
             }),
             Transport::File(file) => writeln!(file, "{event}").map_err(|error| error.to_string()),

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use testing::Process;
@@ -33,21 +32,14 @@ impl Sink {
     }
 
     /// Ports for HTTP and SMTP.
-    pub fn ports(&self) -> Option<(u64, u64)> {
+    fn ports(&self) -> Option<(u64, u64)> {
         let first = self.lines().into_iter().next()?;
         Some((first["http"].as_u64()?, first["smtp"].as_u64()?))
     }
 
     /// Waits until they can be reached.
     pub fn ready(&self) -> (u64, u64) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            match self.ports() {
-                Some(ports) => return ports,
-                None if Instant::now() > deadline => panic!("nobody receives\n{}", self.process.lines()),
-                None => std::thread::sleep(Duration::from_millis(20)),
-            }
-        }
+        testing::obtain("those who receive", || self.ports().ok_or("not yet"), || self.process.lines())
     }
 
     /// Kinds of the alerts that were posted to this path.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use common::alert::Reference;
+use common::alert::{Reference, Webhook};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request};
@@ -24,9 +24,6 @@ use crate::local::clock;
 #[derive(Clone)]
 pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
-/// Where a webhook is, what signs it, and what else it wants to see.
-type Target<'a> = (&'a Reference, Option<&'a Reference>, &'a BTreeMap<String, Reference>);
-
 impl Default for Client {
     /// Trusts what the machine trusts; where it has no certificates, what Mozilla trusts.
     fn default() -> Self {
@@ -39,12 +36,8 @@ impl Default for Client {
 }
 
 impl Client {
-    pub async fn post(&self, url: &Reference, body: String) -> Result<(), String> {
-        self.send(request(url, body).await?).await
-    }
-
-    /// With these headers besides.
-    pub async fn post_with(
+    /// JSON, with these headers besides.
+    pub async fn post(
         &self,
         url: &Reference,
         headers: &BTreeMap<String, Reference>,
@@ -57,24 +50,19 @@ impl Client {
         self.send(request).await
     }
 
-    pub async fn post_signed(&self, message: &Message<'_>, target: Target<'_>, body: String) -> Result<(), String> {
-        let (url, secret, headers) = target;
-        let timestamp = (clock::now().as_micros() / 1_000_000).to_string();
-        let signature = match secret {
-            Some(secret) => Some(sign(&resolve(secret).await?, message.id, &timestamp, &body)?),
-            None => None,
+    pub async fn send_webhook(&self, webhook: &Webhook, message: &Message<'_>) -> Result<(), String> {
+        let body = match &webhook.body {
+            Some(template) => message.render(template)?,
+            None => message.to_json().to_string(),
         };
-        let mut request = request(url, body).await?;
-        let of_message = [("webhook-id", Some(message.id.to_owned())), ("webhook-timestamp", Some(timestamp))];
-        for (name, value) in of_message.into_iter().chain([("webhook-signature", signature)]) {
-            if let Some(value) = value {
-                set(&mut request, name, &value)?;
-            }
+        let timestamp = (clock::now().as_micros() / 1_000_000).to_string();
+        let mut of_message = BTreeMap::from([("webhook-id", message.id.to_owned())]);
+        if let Some(secret) = &webhook.secret {
+            of_message.insert("webhook-signature", sign(&resolve(secret).await?, message.id, &timestamp, &body)?);
         }
-        for (name, value) in headers {
-            set(&mut request, name, &resolve(value).await?)?;
-        }
-        self.send(request).await
+        of_message.insert("webhook-timestamp", timestamp);
+        let of_message = of_message.into_iter().map(|(name, value)| (name.to_owned(), Reference::Plain(value)));
+        self.post(&webhook.url, &webhook.headers.clone().into_iter().chain(of_message).collect(), body).await
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(), String> {

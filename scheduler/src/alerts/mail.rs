@@ -1,6 +1,6 @@
 //! Alerts as mails, over SMTP.
 
-use common::alert::{MailSecurity, Receiver};
+use common::alert::{Email, MailSecurity};
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::Credentials;
@@ -11,8 +11,8 @@ use super::{ANSWER_MAX, Message};
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-pub async fn send(receiver: &Receiver, message: &Message<'_>) -> Result<(), String> {
-    let Receiver::Email { server, security, login, from, to, subject, body } = receiver else { return Ok(()) };
+pub async fn send(email: &Email, message: &Message<'_>) -> Result<(), String> {
+    let Email { server, security, login, from, to, subject, body } = email;
     let subject = match subject {
         // A line break would begin another header.
         Some(template) => message.render(template)?.replace(['\r', '\n'], " "),

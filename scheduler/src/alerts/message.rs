@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use common::alert::{Alert, AlertKind, Channel, Receiver, Trouble};
+use common::alert::{Alert, AlertKind, Channel, Email, Receiver, Trouble};
 use common::telemetry::TraceId;
 use common::{NodeId, RunId, ScheduleName, Timestamp};
 use dbt::jinja::value::Value;
@@ -85,11 +85,11 @@ impl Resolver for Scope {
 /// Tries a channel's templates on an alert of each kind that goes there; the error says what does not render.
 pub fn check(channel: &Channel) -> Result<(), String> {
     let templates = match &channel.receiver {
-        Receiver::Webhook { body, .. } => [body.as_deref(), None],
-        Receiver::Slack { text, .. } => [text.as_deref(), None],
-        Receiver::Email { subject, body, .. } => [subject.as_deref(), body.as_deref()],
+        Receiver::Webhook(webhook) => [webhook.body.as_deref(), None],
+        Receiver::Slack(slack) => [slack.text.as_deref(), None],
+        Receiver::Email(email) => [email.subject.as_deref(), email.body.as_deref()],
     };
-    if let Receiver::Email { from, to, .. } = &channel.receiver {
+    if let Receiver::Email(Email { from, to, .. }) = &channel.receiver {
         [from].into_iter().chain(to).try_for_each(|address| mail::mailbox(address).map(drop))?;
     }
     for template in templates.into_iter().flatten() {
@@ -104,15 +104,13 @@ fn example(kind: AlertKind) -> Alert {
     let is_of_run = matches!(kind, AlertKind::Failure | AlertKind::Recovery | AlertKind::SourceStale);
     let failed = Trouble { node: NodeId::from("model.shop.orders"), message: "a message".to_owned() };
     Alert {
-        kind,
-        at: Timestamp::default(),
         schedule: ScheduleName::new("nightly"),
         scheduled_at: Some(Timestamp::default()),
         run: is_of_run.then(|| RunId(uuid::Uuid::nil())),
         project: Some("shop".to_owned()),
-        reason: None,
         nodes: if is_of_run { vec![failed] } else { Vec::new() },
         nodes_total: u32::from(is_of_run),
+        ..Alert::new(kind, Timestamp::default())
     }
 }
 
@@ -120,7 +118,7 @@ fn example(kind: AlertKind) -> Alert {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use common::alert::Reference;
+    use common::alert::{Reference, Slack};
 
     use super::*;
 
@@ -146,7 +144,7 @@ mod tests {
     fn templates_are_tried_before_they_are_needed() {
         let with = |text: &str| Channel {
             name: ScheduleName::new("ops").unwrap(),
-            receiver: Receiver::Slack { url: Reference::Env("URL".to_owned()), text: Some(text.to_owned()) },
+            receiver: Receiver::Slack(Slack { url: Reference::Env("URL".to_owned()), text: Some(text.to_owned()) }),
             on: AlertKind::ALL.to_vec(),
             schedules: Vec::new(),
             all_runs: true,

@@ -13,9 +13,10 @@ mod mail;
 mod message;
 mod secrets;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::alert::{Channel, Receiver};
+use common::alert::{Channel, Receiver, Slack};
 
 pub use http::Client;
 pub use message::{Message, check};
@@ -27,21 +28,15 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 pub async fn deliver(client: &Client, channel: &Channel, message: &Message<'_>) -> Result<(), String> {
     let sending = async {
         match &channel.receiver {
-            Receiver::Webhook { url, secret, headers, body } => {
-                let body = match body {
-                    Some(template) => message.render(template)?,
-                    None => message.to_json().to_string(),
-                };
-                client.post_signed(message, (url, secret.as_ref(), headers), body).await
-            }
-            Receiver::Slack { url, text } => {
+            Receiver::Webhook(webhook) => client.send_webhook(webhook, message).await,
+            Receiver::Slack(Slack { url, text }) => {
                 let text = match text {
                     Some(template) => message.render(template)?,
                     None => message.text(),
                 };
-                client.post(url, serde_json::json!({ "text": text }).to_string()).await
+                client.post(url, &BTreeMap::new(), serde_json::json!({ "text": text }).to_string()).await
             }
-            Receiver::Email { .. } => mail::send(&channel.receiver, message).await,
+            Receiver::Email(email) => mail::send(email, message).await,
         }
     };
     match tokio::time::timeout(ANSWER_MAX, sending).await {

@@ -19,7 +19,7 @@ use crate::replica::{Consistency, Error, Handle};
 use crate::state::alerts::{GIVE_UP_AFTER, Notice, NoticeId, Sent};
 use crate::state::{Command, State};
 
-/// Notices are looked for so often.
+/// Notices are looked for so often: soon enough for people, and cheaper under load than a look at each entry.
 const LOOK: Duration = Duration::from_millis(100);
 /// Channels over which something is sent at once.
 const AT_ONCE: usize = 32;
@@ -119,6 +119,7 @@ impl PostOffice {
             let settle = Command::SettleNotices { settled: vec![(id, sent.clone())] };
             match self.handle.propose(Proposal::from(settle)).await {
                 Ok(_) | Err(Error::Stopped(_)) => return,
+                // Too many proposals wait, or the outcome is not known; the log takes the same twice.
                 Err(_) => tokio::time::sleep(LOOK).await,
             }
         }

@@ -9,6 +9,7 @@ use proto::scalar::timestamp;
 use proto::schedule::to_name;
 use proto::v1;
 use proto::v1::alert_service_server::AlertService;
+use proto::v1::applied_schedule::Action;
 use tonic::{Request, Response, Status};
 
 use super::{commit, refusal};
@@ -22,7 +23,6 @@ const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 1_000;
 /// Who tries a channel out waits for so long.
 const TEST_MAX: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(50);
 
 pub struct Service {
     handle: Handle,
@@ -56,14 +56,14 @@ impl Service {
         let declared = declared.await.map_err(|_| Status::internal("the channels could not be checked: a defect"))?;
         let declared = declared.map_err(|invalid| refusal::invalid(&invalid))?;
         let action = |state: &State, declared: &Channel| match state.alerts().channel(&declared.name) {
-            None => "created",
-            Some(known) if **known == *declared => "unchanged",
-            Some(_) => "changed",
+            None => Action::Created,
+            Some(known) if **known == *declared => Action::Unchanged,
+            Some(_) => Action::Changed,
         };
         let applied = self.read(|state| {
             let told = |declared: &Channel| v1::apply_channels_response::Applied {
                 name: declared.name.to_string(),
-                action: action(state, declared).to_owned(),
+                action: action(state, declared).into(),
             };
             declared.iter().map(told).collect()
         });
@@ -83,13 +83,16 @@ impl Service {
         let Reply::Noticed(id) = self.commit(Command::TestChannel { name }).await? else {
             return Err(Status::internal("the state answered something else: a defect"));
         };
+        let mut applied = self.handle.applied();
         let settled = async {
             loop {
+                applied.mark_unchanged();
                 let ended = self.read(|state| state.alerts().ended().find(|ended| ended.id == id).cloned()).await?;
                 if let Some(Ended { error, .. }) = ended {
                     return error.map_or(Ok(id), |error| Err(Status::failed_precondition(error)));
                 }
-                tokio::time::sleep(LOOK).await;
+                // Whatever becomes of it is an entry.
+                applied.changed().await.map_err(|_| Status::unavailable("this replica has stopped"))?;
             }
         };
         let timeout = |_| Status::deadline_exceeded("the leader has not sent it yet");

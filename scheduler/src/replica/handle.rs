@@ -79,7 +79,7 @@ impl Handle {
             }
         };
         // The command is committed; a replica that stops before it has applied it cannot say more.
-        self.applied(index).await.map_err(|_| Error::Unknown { reason: "this replica stopped" })?;
+        self.has_applied(index).await.map_err(|_| Error::Unknown { reason: "this replica stopped" })?;
         Ok(reply)
     }
 
@@ -117,7 +117,7 @@ impl Handle {
                 break decided;
             }
         };
-        self.applied(index).await
+        self.has_applied(index).await
     }
 
     /// What must be applied to see everything that was acknowledged so far. Only the leader knows.
@@ -127,7 +127,7 @@ impl Handle {
     }
 
     /// Waits until this replica has applied an entry.
-    async fn applied(&self, index: u64) -> Result<(), Error> {
+    async fn has_applied(&self, index: u64) -> Result<(), Error> {
         let (mut applied, mut failure) = (self.shell.core.applied(), self.shell.core.failure());
         tokio::select! {
             // The core lives as long as this handle.
@@ -154,6 +154,11 @@ impl Handle {
             Ok::<_, Error>(watch::events(handle.shell.core.clone(), run, after))
         };
         futures::stream::once(events).try_flatten().boxed()
+    }
+
+    /// Index of the last entry that this replica has applied, as it grows.
+    pub fn applied(&self) -> channel::Receiver<u64> {
+        self.shell.core.applied()
     }
 
     /// Who leads, as far as this replica knows.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::alert::{AlertKind, Channel, MailSecurity, Receiver, Reference};
+use common::alert::{AlertKind, Channel, Email, MailSecurity, Receiver, Reference, Slack, Webhook};
 use common::bundle::BundleFile;
 use common::run::{Deployed, RunRequest, RunTarget};
 use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Overlap, Schedule, SourceGate, Upcoming};
@@ -98,14 +98,14 @@ pub fn gates() -> BTreeMap<ScheduleName, SourceGate> {
 /// One channel of each kind, with everything that it may say.
 pub fn channels() -> Vec<Channel> {
     let env = |name: &str| Reference::Env(name.to_owned());
-    let webhook = Receiver::Webhook {
+    let webhook = Receiver::Webhook(Webhook {
         url: Reference::Plain("https://hooks.example".to_owned()),
         secret: Some(env("SECRET")),
         headers: BTreeMap::from([("authorization".to_owned(), Reference::File("/run/token".to_owned()))]),
         body: Some("{{ alert.summary }}".to_owned()),
-    };
-    let slack = Receiver::Slack { url: env("SLACK"), text: None };
-    let email = Receiver::Email {
+    });
+    let slack = Receiver::Slack(Slack { url: env("SLACK"), text: None });
+    let email = Receiver::Email(Email {
         server: "mail.example:587".to_owned(),
         security: MailSecurity::StartTls,
         login: Some((env("USER"), env("PASSWORD"))),
@@ -113,7 +113,7 @@ pub fn channels() -> Vec<Channel> {
         to: vec!["data@example.org".to_owned()],
         subject: Some("{{ alert.kind }}".to_owned()),
         body: None,
-    };
+    });
     let channel = |name: &str, receiver: Receiver| Channel {
         name: ScheduleName::new(name).unwrap(),
         receiver,

@@ -3,8 +3,6 @@
 mod file;
 mod rows;
 
-use std::path::Path;
-
 use proto::v1::alert_service_client::AlertServiceClient;
 use proto::v1::{
     ApplyChannelsRequest, DeleteChannelsRequest, ListChannelsRequest, ListNoticesRequest, TestChannelRequest,
@@ -12,7 +10,7 @@ use proto::v1::{
 
 use super::args;
 use super::connect::Connected;
-use super::declared::FILE_NAME;
+use super::declared;
 use super::show::{Listing, show};
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -20,7 +18,7 @@ use crate::project::{Call, Refused};
 pub fn alerts(call: &Call, verb: &args::Alert) -> Result<Exit, Refused> {
     let cluster = Connected::new(call)?;
     match verb {
-        args::Alert::Apply { file, dry_run } => apply(&cluster, file.as_deref(), *dry_run),
+        args::Alert::Apply(declare) => apply(&cluster, declare),
         args::Alert::List(shown) => show(call, *shown, || {
             let answer = cluster.ask(|channel| async move {
                 AlertServiceClient::new(channel).list_channels(ListChannelsRequest {}).await
@@ -56,21 +54,17 @@ pub fn alerts(call: &Call, verb: &args::Alert) -> Result<Exit, Refused> {
     }
 }
 
-fn apply(cluster: &Connected<'_>, given: Option<&Path>, dry_run: bool) -> Result<Exit, Refused> {
+fn apply(cluster: &Connected<'_>, declare: &args::Declare) -> Result<Exit, Refused> {
     let call = cluster.call;
     let opened = call.open()?;
-    let path = given.map_or_else(|| opened.root.join(FILE_NAME), Path::to_owned);
-    let request = ApplyChannelsRequest { channels: file::read(call, &opened, &path)?, dry_run };
+    let channels = file::read(call, &opened, &declared::path(&opened, declare))?;
+    let request = ApplyChannelsRequest { channels, dry_run: declare.dry_run };
     let answer = cluster.ask(|channel| {
         let request = request.clone();
         async move { AlertServiceClient::new(channel).apply_channels(request).await }
     })?;
     for applied in &answer.applied {
-        let action = match (applied.action.as_str(), dry_run) {
-            ("created", true) => "would be created",
-            ("changed", true) => "would change",
-            (action, _) => action,
-        };
+        let action = declared::done(applied.action(), declare.dry_run);
         call.console.output(&format!("channel {} {action}", applied.name));
     }
     Ok(Exit::Success)

@@ -1,15 +1,15 @@
 //! `kontiki schedule apply`: what a file declares becomes what the cluster has; first it is said what that changes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use proto::v1::applied_schedule::Action;
 use proto::v1::schedule_service_client::ScheduleServiceClient;
 use proto::v1::{AppliedSchedule, ApplySchedulesRequest, Schedule};
 use serde_json::Value as Json;
 
+use super::super::args::Declare;
 use super::super::connect::Connected;
-use super::super::declared::FILE_NAME;
+use super::super::declared;
 use super::super::time::moment;
 use super::{file, rows};
 use crate::exit::Exit;
@@ -18,11 +18,11 @@ use crate::project::Refused;
 /// Schedules of one request.
 const AT_ONCE: usize = 1_000;
 
-pub fn apply(cluster: &Connected<'_>, given: Option<&Path>, dry_run: bool) -> Result<Exit, Refused> {
+pub fn apply(cluster: &Connected<'_>, declare: &Declare) -> Result<Exit, Refused> {
     let call = cluster.call;
     let opened = call.open()?;
-    let path = given.map_or_else(|| opened.root.join(FILE_NAME), Path::to_owned);
-    let schedules = file::read(call, &opened, &path)?;
+    let schedules = file::read(call, &opened, &declared::path(&opened, declare))?;
+    let dry_run = declare.dry_run;
     for batch in schedules.chunks(AT_ONCE) {
         let request = ApplySchedulesRequest { schedules: batch.to_vec(), dry_run };
         let answer = cluster.ask(|channel| {
@@ -38,13 +38,7 @@ pub fn apply(cluster: &Connected<'_>, given: Option<&Path>, dry_run: bool) -> Re
 
 /// What became of one schedule, with a line for each setting that changed.
 fn told(applied: &AppliedSchedule, dry_run: bool) -> String {
-    let action = match (applied.action(), dry_run) {
-        (Action::Created, false) => "created",
-        (Action::Created, true) => "would be created",
-        (Action::Changed, false) => "changed",
-        (Action::Changed, true) => "would change",
-        (Action::Unchanged | Action::Unspecified, _) => "unchanged",
-    };
+    let action = declared::done(applied.action(), dry_run);
     let next = applied.next_at.as_ref().map_or_else(String::new, |at| format!(", next at {} UTC", moment(Some(at))));
     let mut text = format!("schedule {} {action}{next}", applied.name);
     if let (Action::Changed, Some(before), Some(after)) = (applied.action(), &applied.before, &applied.after) {

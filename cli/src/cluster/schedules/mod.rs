@@ -31,7 +31,7 @@ pub fn schedules(call: &Call, verb: &args::Schedule) -> Result<Exit, Refused> {
         Ok(Exit::Success)
     };
     match verb {
-        args::Schedule::Apply { file, dry_run } => apply::apply(&cluster, file.as_deref(), *dry_run),
+        args::Schedule::Apply(declare) => apply::apply(&cluster, declare),
         args::Schedule::List(shown) => show(call, *shown, || {
             Ok(Listing::list(&rows::SCHEDULES, list(&cluster)?.iter().map(rows::schedule).collect()))
         }),

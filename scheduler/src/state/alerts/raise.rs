@@ -97,15 +97,11 @@ impl State {
             Decision::Missed { .. } | Decision::Skipped { .. } => return None,
         };
         Some(Alert {
-            kind: AlertKind::TickMissed,
-            at,
             schedule: Some(schedule.clone()),
             scheduled_at: Some(tick.scheduled_at),
-            run: None,
             project: Some(declared.run.project.clone()),
             reason: Some(reason),
-            nodes: Vec::new(),
-            nodes_total: 0,
+            ..Alert::new(AlertKind::TickMissed, at)
         })
     }
 
@@ -118,15 +114,11 @@ impl State {
             _ => None,
         });
         let alert = Alert {
-            kind: AlertKind::Deadline,
-            at: entry.at,
             schedule: Some(schedule.clone()),
             scheduled_at: Some(scheduled_at),
             run,
             project: Some(scheduled.declared.run.project.clone()),
-            reason: None,
-            nodes: Vec::new(),
-            nodes_total: 0,
+            ..Alert::new(AlertKind::Deadline, entry.at)
         };
         self.notify(entry, alert);
     }
@@ -171,15 +163,11 @@ impl State {
 
 fn about(run: &Run, origin: Option<&Origin>, at: Timestamp) -> Alert {
     Alert {
-        kind: AlertKind::Failure,
-        at,
         schedule: origin.map(|origin| origin.schedule.clone()),
         scheduled_at: origin.map(|origin| origin.scheduled_at),
         run: Some(run.id),
         project: run.deployed.as_ref().map(|deployed| deployed.project.clone()),
-        reason: None,
-        nodes: Vec::new(),
-        nodes_total: 0,
+        ..Alert::new(AlertKind::Failure, at)
     }
 }
 

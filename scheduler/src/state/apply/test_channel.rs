@@ -11,16 +11,6 @@ pub(super) fn apply(state: &mut State, entry: &Entry, channel: ScheduleName) -> 
     if !state.alerts.channels.contains_key(&channel) {
         return Err(Rejection::UnknownChannel(channel));
     }
-    let alert = Alert {
-        kind: AlertKind::Test,
-        at: entry.at,
-        schedule: None,
-        scheduled_at: None,
-        run: None,
-        project: None,
-        reason: None,
-        nodes: Vec::new(),
-        nodes_total: 0,
-    };
+    let alert = Alert::new(AlertKind::Test, entry.at);
     Ok(Reply::Noticed(state.send(entry, channel, Arc::new(alert))))
 }
