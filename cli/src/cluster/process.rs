@@ -40,9 +40,9 @@ fn start_log(call: &Call, log: &Log) -> Result<(), Diagnostic> {
 
 /// Starts measuring, where a collector or an address for Prometheus is named.
 pub async fn metrics(call: &Call, name: Option<&str>, listen: Option<&str>) -> Result<Metrics, Refused> {
-    let host = host();
-    let instance = name.unwrap_or(&host);
-    match Metrics::start(|name| std::env::var(name).ok(), instance, listen).await {
+    // Several workers may be on one machine.
+    let instance = name.map_or_else(|| format!("{}-{}", host(), std::process::id()), str::to_owned);
+    match Metrics::start(|name| std::env::var(name).ok(), &instance, listen).await {
         Err(error @ telemetry::Error::Listen(..)) => Err(call.refuse_with(Code::TelemetrySetup, &error)),
         Err(error) => {
             // A collector that cannot be used is no reason not to work; of traces it was said already.

@@ -73,7 +73,10 @@ pub(super) fn timing(result: &NodeResult) -> Json {
     if result.compile_started_at == Timestamp::default() {
         return json!([]);
     }
-    let step = |name: &str, started_at: Timestamp, completed_at: Timestamp| json!({ "name": name, "started_at": started_at.to_iso(), "completed_at": completed_at.to_iso() });
+    let step = |name: &str, started_at: Timestamp, completed_at: Timestamp| {
+        let (started_at, completed_at) = (started_at.to_iso(), completed_at.to_iso());
+        json!({ "name": name, "started_at": started_at, "completed_at": completed_at })
+    };
     json!([
         step("compile", result.compile_started_at, result.compile_completed_at),
         step("execute", result.execute_started_at, result.execute_completed_at),

@@ -11,11 +11,9 @@ use dbt::compile::{Session, values};
 use super::publish::unexpected;
 use super::{Attempt, Until, now};
 use crate::adapter::Adapter;
-use crate::comment::Comment;
 use crate::failure::{Failure, Heading, Result};
 use crate::run::Run;
 use crate::trace::Scope;
-use crate::transcript;
 
 /// Macros whose work is done natively here.
 const NATIVE: [&str; 2] = ["collect_freshness", "collect_freshness_custom_sql"];
@@ -31,14 +29,8 @@ pub(super) fn execute(
     let mut scope = Scope::attempt(assignment);
     let node = stand_in(source);
     let mut attempt = Attempt::new(assignment, run, &node, adapter, thread, Until::End);
-    transcript::resume(attempt.transcript.take());
-    let outcome = Comment::of(run, &node).and_then(|comment| {
-        attempt.adapter = adapter.with_comment(comment);
-        attempt.freshness(source)
-    });
-    attempt.transcript = transcript::pause();
-    let cleared = adapter.rollback().map_err(Failure::from);
-    let report = attempt.report(outcome.and(cleared));
+    let outcome = attempt.perform(adapter, |attempt| attempt.freshness(source));
+    let report = attempt.report(outcome);
     scope.ended(&report);
     report
 }

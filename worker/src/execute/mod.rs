@@ -84,15 +84,8 @@ fn execute_until<'a>(
     };
     let mut scope = Scope::attempt(assignment);
     let mut attempt = Attempt::new(assignment, run, node, adapter, thread, until);
-    transcript::resume(attempt.transcript.take());
-    let outcome = Comment::of(run, node).and_then(|comment| {
-        attempt.adapter = adapter.with_comment(comment);
-        attempt.run()
-    });
-    attempt.transcript = transcript::pause();
-    // A template may have left a transaction open; the next task must not inherit it.
-    let cleared = adapter.rollback().map_err(Failure::from);
-    match (outcome.and(cleared), attempt.deferred.take()) {
+    let outcome = attempt.perform(adapter, Attempt::run);
+    match (outcome, attempt.deferred.take()) {
         (Ok(()), Some(deferred)) => Ended::Deferred(Box::new((attempt, deferred))),
         (outcome, _) => {
             let report = attempt.report(outcome);
@@ -171,6 +164,19 @@ impl<'a> Attempt<'a> {
             compiled_code: None,
         };
         Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None, transcript }
+    }
+
+    /// Does the work with the node's comment at each statement and its log kept, and leaves nothing open on the connection.
+    fn perform(&mut self, adapter: &Adapter, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        transcript::resume(self.transcript.take());
+        let outcome = Comment::of(self.run, self.node).and_then(|comment| {
+            self.adapter = adapter.with_comment(comment);
+            work(self)
+        });
+        self.transcript = transcript::pause();
+        // A template may have left a transaction open; the next task must not inherit it.
+        let cleared = adapter.rollback().map_err(Failure::from);
+        outcome.and(cleared)
     }
 
     fn run(&mut self) -> Result<()> {
