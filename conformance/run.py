@@ -37,7 +37,7 @@ HERE = Path(__file__).resolve().parent
 FIXTURES = HERE / "fixtures"
 THREAD = threading.local()
 # Everything dbt-core says but its manifest does not decide; written for machines of dbt Labs, or different by design.
-CONFIG_IGNORED = {"static_analysis", "freshness", "concurrent_batches", "batch_size", "lookback", "begin"}
+CONFIG_IGNORED = {"static_analysis", "freshness"}
 
 
 def main() -> int:

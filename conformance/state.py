@@ -70,9 +70,14 @@ def results(project: Path, step: dict) -> dict:
     for result in json.loads(path.read_text())["results"]:
         entry = {"status": result["status"], "failures": result["failures"]}
         if result["status"] not in ("error", "skipped"):
-            entry["message"] = result["message"]
+            # Kontiki says which batch failed, and why, below dbt's words.
+            is_partial = result["status"] == "partial success"
+            entry["message"] = result["message"].splitlines()[0] if is_partial else result["message"]
             entry["compiled_code"] = result.get("compiled_code")
             entry["relation_name"] = result.get("relation_name")
+        if batches := result.get("batch_results"):
+            # After `dbt retry`, those of the run before come last.
+            entry["batch_results"] = {key: sorted(batches[key]) for key in ("successful", "failed")}
         found[result["unique_id"]] = entry
     return found
 

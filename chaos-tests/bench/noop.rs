@@ -224,6 +224,7 @@ fn report(assignment: &Assignment) -> TaskReport {
             response: Response { message: "OK".to_owned(), code: None, rows_affected: None },
             relation_name: None,
             compiled_code: None,
+            batches: None,
         },
         transcript: Packed::default(),
     }

@@ -209,6 +209,7 @@ impl Worker {
             response: Response::default(),
             relation_name: None,
             compiled_code: None,
+            batches: None,
         };
         let transcript = Packed(epoch.0.to_be_bytes().to_vec());
         let report = TaskReport { run, node: node.clone(), attempt, epoch, outcome, result, transcript };

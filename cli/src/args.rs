@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use common::Timestamp;
 use common::diagnostic::Code;
+use common::microbatch::EventTime;
 
 use crate::cluster::args as cluster;
 
@@ -241,8 +243,33 @@ pub struct Execute {
     /// Print a sample of each loaded seed
     #[arg(long)]
     pub show: bool,
+    /// Build microbatch models from this event time on (UTC): 2024-09-17 or 2024-09-17T16:00:00
+    #[arg(long, env = "DBT_EVENT_TIME_START", value_parser = event_time, requires = "event_time_end", value_name = "TIME")]
+    pub event_time_start: Option<Timestamp>,
+    /// Build microbatch models up to this event time (exclusive)
+    #[arg(long, env = "DBT_EVENT_TIME_END", value_parser = event_time, requires = "event_time_start", value_name = "TIME")]
+    pub event_time_end: Option<Timestamp>,
     #[command(flatten)]
     pub submit: cluster::Submit,
+}
+
+impl Execute {
+    /// Which batches of microbatch models are asked for.
+    pub fn event_time(&self) -> EventTime {
+        EventTime { start: self.event_time_start, end: self.event_time_end }
+    }
+}
+
+/// The forms that dbt takes.
+fn event_time(text: &str) -> Result<Timestamp, String> {
+    let date = || text.parse::<chrono::NaiveDate>().ok().and_then(|date| date.and_hms_opt(0, 0, 0));
+    let time = || {
+        let formats = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"];
+        formats.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
+    };
+    let found = date().or_else(time).filter(|time| (1..=9_999).contains(&chrono::Datelike::year(time)));
+    let found = found.map(|time| Timestamp::from_micros(time.and_utc().timestamp_micros()));
+    found.ok_or_else(|| "write it as 2024-09-17, 2024-09-17T16:00:00 or '2024-09-17 16:00:00'".to_owned())
 }
 
 #[derive(Subcommand, Debug, Clone)]

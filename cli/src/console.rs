@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-pub use event::{Ended, Event, NodeKind, NodeLine, counted};
+pub use event::{BatchLine, BatchState, Ended, Event, NodeKind, NodeLine, counted};
 pub use style::Style;
 
 use secrets::Secrets;

@@ -8,6 +8,7 @@ use common::diagnostic::Code;
 use common::target::{Connection, Target};
 use common::telemetry::Context;
 use common::{Diagnostic, JsonMap, Manifest, Timestamp};
+use dbt::context::invocation::{BatchEvent, BatchStep};
 use dbt::context::{Invocation, Yaml};
 use dbt::files::ProjectFiles;
 use dbt::parse::{Fingerprint, ParseOptions};
@@ -15,7 +16,7 @@ use dbt::profile::{Choice, Profile};
 use dbt::project::{Project, RawProject};
 
 use crate::args::Global;
-use crate::console::{Console, Event};
+use crate::console::{BatchLine, BatchState, Console, Event};
 
 /// What every verb knows of this call of the program.
 pub struct Call {
@@ -223,5 +224,21 @@ impl dbt::context::Output for TemplateOutput {
 
     fn warn(&self, text: &str) {
         self.0.emit(&Event::Diagnostic(Diagnostic::warning(Code::CompilerError, text)));
+    }
+
+    fn batch(&self, event: &BatchEvent<'_>) {
+        let step = match event.step {
+            BatchStep::Started => BatchState::Started,
+            BatchStep::Built(_) => BatchState::Built,
+            BatchStep::Failed(message) => BatchState::Failed(message.to_owned()),
+            BatchStep::Skipped => BatchState::Skipped,
+        };
+        self.0.emit(&Event::Batch(BatchLine {
+            description: format!("batch {} of {}", event.name, event.relation),
+            index: event.number,
+            total: event.total,
+            step,
+            seconds: event.took.as_secs_f64(),
+        }));
     }
 }

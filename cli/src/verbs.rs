@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::diagnostic::Code;
-use common::run::Verb;
+use common::run::{RunOptions, Verb};
 use common::{Diagnostic, Manifest, NodeId};
 use dbt::graph::Graph;
 use dbt::select::{self, IndirectSelection, Purpose};
@@ -69,7 +69,15 @@ pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refus
     let early = if servers.is_none() { Early::begin_again(&opened) } else { None };
     let ready = ready_from(call, opened)?;
     let selected = select(call, &ready, &execute.selection, verb)?;
+    let event_time = execute.event_time();
+    if let (Some(start), Some(end)) = (event_time.start, event_time.end)
+        && start >= end
+    {
+        let message = "the value of --event-time-start must be less than that of --event-time-end";
+        return Err(call.refuse(Diagnostic::error(Code::Usage, message)));
+    }
     let options = run::options(verb, call, execute.full_refresh, execute.store_failures, execute.empty);
+    let options = RunOptions { event_time, ..options };
     let request = Request { options, selected, resume: None };
     let exit = match servers {
         Some(servers) => cluster::submit(call, &servers, &ready, &request, (&execute.selection, &execute.submit)),
@@ -88,6 +96,8 @@ pub fn freshness(call: &Call, freshness: &args::Freshness) -> Result<Exit, Refus
         store_failures: false,
         empty: false,
         show: false,
+        event_time_start: None,
+        event_time_end: None,
         submit: freshness.submit.clone(),
     };
     self::execute(call, Verb::Freshness, &execute)

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::microbatch::{BadKey, Microbatch};
 use crate::node_config::{Docs, NodeConfig, QuotingOverride};
 use crate::relation::Quoting;
 use crate::target::AdapterType;
@@ -97,6 +98,15 @@ pub struct Manifest {
     pub dispatch: BTreeMap<String, Vec<String>>,
     /// `query-comment:` of the root project; `None` means dbt's default comment.
     pub query_comment: Option<QueryComment>,
+    /// Whether microbatch models are built in batches. Not where the project brings the strategy's macro itself, unless it asks for batches.
+    pub has_batches: bool,
+}
+
+impl Manifest {
+    /// What a node says of its batches; none where it is not built in batches.
+    pub fn microbatch(&self, node: &Node) -> Option<Result<Microbatch, BadKey>> {
+        if self.has_batches { Microbatch::of(&node.config) } else { None }
+    }
 }
 
 /// `query-comment:`

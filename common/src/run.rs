@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::EncodedOptions;
+use crate::microbatch::EventTime;
 use crate::target::{AdapterType, Target};
 use crate::task::FailureKinds;
 use crate::{ContentDigest, JsonMap, NodeId, RequestId, RunId};
@@ -44,6 +46,7 @@ impl Verb {
 
 /// What every task of a run is told besides its node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "EncodedOptions", into = "EncodedOptions")]
 pub struct RunOptions {
     pub verb: Verb,
     pub full_refresh: bool,
@@ -52,14 +55,23 @@ pub struct RunOptions {
     pub store_failures: bool,
     /// `--empty`: refs are limited to zero rows.
     pub empty: bool,
-    #[serde(with = "crate::json_codec::map")]
     pub vars: JsonMap,
+    /// Which batches of microbatch models are built.
+    pub event_time: EventTime,
 }
 
 impl RunOptions {
     /// The verb alone: every flag off, no variables.
     pub fn new(verb: Verb) -> Self {
-        Self { verb, full_refresh: false, fail_fast: false, store_failures: false, empty: false, vars: JsonMap::new() }
+        Self {
+            verb,
+            full_refresh: false,
+            fail_fast: false,
+            store_failures: false,
+            empty: false,
+            vars: JsonMap::new(),
+            event_time: EventTime::default(),
+        }
     }
 }
 

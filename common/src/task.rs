@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Code;
+use crate::encoding::EncodedResult;
+use crate::microbatch::BatchResults;
 use crate::table::Response;
 use crate::transcript::Packed;
 use crate::{Attempt, Epoch, NodeId, RunId, Timestamp, WorkerId};
@@ -147,6 +149,9 @@ pub enum NodeStatus {
     Warn,
     #[serde(rename = "no-op")]
     NoOp,
+    /// Some batches of a microbatch model were built, and some were not.
+    #[serde(rename = "partial success")]
+    PartialSuccess,
 }
 
 /// What a worker is handed.
@@ -174,6 +179,7 @@ pub struct TaskReport {
 
 /// The part of a report that ends up in `run_results.json` and in the console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "EncodedResult", into = "EncodedResult")]
 pub struct NodeResult {
     pub status: NodeStatus,
     /// The slot that ran it, `Thread-1` and so on.
@@ -190,6 +196,8 @@ pub struct NodeResult {
     pub relation_name: Option<String>,
     /// SQL after Jinja; empty where the node has none.
     pub compiled_code: Option<String>,
+    /// Of a microbatch model.
+    pub batches: Option<BatchResults>,
 }
 
 impl NodeResult {
@@ -208,6 +216,7 @@ impl NodeResult {
             response: Response::default(),
             relation_name: None,
             compiled_code: None,
+            batches: None,
         }
     }
 }

@@ -33,6 +33,13 @@ impl Timestamp {
             .unwrap_or_else(|| format!("{}us", self.0))
     }
 
+    /// As Python writes it, and warehouses read it: `2024-05-01 12:00:00+00:00`, with microseconds only where there are some.
+    pub fn to_sql(self) -> String {
+        let Some(time) = chrono::DateTime::from_timestamp_micros(self.0) else { return format!("{}us", self.0) };
+        let format = if self.0 % 1_000_000 == 0 { "%Y-%m-%d %H:%M:%S+00:00" } else { "%Y-%m-%d %H:%M:%S%.6f+00:00" };
+        time.format(format).to_string()
+    }
+
     /// ISO 8601 as above and as warehouses write it, `2024-05-01 12:00:00.5+02`; without an offset it is UTC.
     pub fn parse_iso(text: &str) -> Option<Self> {
         const ZONED: [&str; 3] = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%z"];

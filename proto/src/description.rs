@@ -5,6 +5,7 @@ use common::target::{AdapterType, Target};
 use common::{ContentDigest, JsonMap, NodeId, Timestamp};
 
 use crate::invalid::Invalid;
+use crate::microbatch;
 use crate::scalar::{of_json, timestamp, to_json, to_timestamp};
 use crate::v1;
 
@@ -98,6 +99,7 @@ pub fn description(run: String, described: Described) -> v1::DescribeRunResponse
         empty: options.empty,
         selected: described.selected.iter().map(ToString::to_string).collect(),
         submitted_at: Some(timestamp(described.submitted_at)),
+        event_time: microbatch::event_time(options.event_time),
     }
 }
 
@@ -116,6 +118,7 @@ pub fn to_description(answer: v1::DescribeRunResponse) -> Result<Described, Inva
             store_failures: answer.store_failures,
             empty: answer.empty,
             vars: to_json(answer.vars.unwrap_or_default()),
+            event_time: microbatch::to_event_time(answer.event_time)?,
         },
         selected: answer.selected.into_iter().map(NodeId::from).collect(),
         submitted_at: to_timestamp(answer.submitted_at),

@@ -7,6 +7,7 @@ pub mod alert;
 pub mod client;
 pub mod description;
 pub mod invalid;
+pub mod microbatch;
 pub mod project;
 pub mod run;
 pub mod scalar;

@@ -12,7 +12,7 @@ use crate::description::{to_target, to_verb};
 use crate::invalid::Invalid;
 use crate::scalar::{duration, timestamp, to_duration, to_json};
 use crate::task::{failure_kind, to_failure_kind};
-use crate::{project, v1};
+use crate::{microbatch, project, v1};
 
 /// Longest request id, in bytes.
 const REQUEST_ID_MAX: usize = 128;
@@ -70,6 +70,7 @@ pub fn to_submit(request: v1::SubmitRunRequest) -> Result<Submit, Invalid> {
             store_failures: request.store_failures,
             empty: request.empty,
             vars: to_json(vars),
+            event_time: microbatch::to_event_time(request.event_time)?,
         },
         select: request.select,
         exclude: request.exclude,

@@ -8,6 +8,7 @@ use common::schedule::{Calendar, CatchUp, CatchUpPolicy, Decision, Overlap, Sche
 
 use crate::description::{target, verb};
 use crate::invalid::Invalid;
+use crate::microbatch;
 use crate::run::{retry, to_submit};
 use crate::scalar::{duration, of_json, timestamp, to_duration, to_timestamp};
 use crate::v1;
@@ -173,6 +174,7 @@ fn request(run: &RunRequest) -> v1::SubmitRunRequest {
         resource_types: run.resource_types.clone(),
         exclude_resource_types: run.exclude_resource_types.clone(),
         results: Default::default(),
+        event_time: microbatch::event_time(run.options.event_time),
     }
 }
 

@@ -7,6 +7,7 @@ use common::telemetry::{self, Context, SpanId, TraceId};
 use common::{Attempt, Epoch, NodeId};
 
 use crate::invalid::Invalid;
+use crate::microbatch;
 use crate::scalar::{timestamp, to_run, to_timestamp};
 use crate::v1;
 
@@ -60,6 +61,7 @@ fn status(status: NodeStatus) -> v1::NodeStatus {
         NodeStatus::Fail => v1::NodeStatus::Fail,
         NodeStatus::Warn => v1::NodeStatus::Warn,
         NodeStatus::NoOp => v1::NodeStatus::NoOp,
+        NodeStatus::PartialSuccess => v1::NodeStatus::PartialSuccess,
     }
 }
 
@@ -72,6 +74,7 @@ fn to_status(status: v1::NodeStatus) -> Result<NodeStatus, Invalid> {
         v1::NodeStatus::Fail => NodeStatus::Fail,
         v1::NodeStatus::Warn => NodeStatus::Warn,
         v1::NodeStatus::NoOp => NodeStatus::NoOp,
+        v1::NodeStatus::PartialSuccess => NodeStatus::PartialSuccess,
         v1::NodeStatus::Unspecified => return Err(Invalid::missing("result.status")),
     })
 }
@@ -91,6 +94,7 @@ pub fn result(result: &NodeResult) -> v1::NodeResult {
         response_rows_affected: result.response.rows_affected,
         relation_name: result.relation_name.clone(),
         compiled_code: result.compiled_code.clone(),
+        batches: result.batches.as_ref().map(microbatch::results),
     }
 }
 
@@ -111,6 +115,7 @@ pub fn to_result(result: v1::NodeResult) -> Result<NodeResult, Invalid> {
         },
         relation_name: result.relation_name,
         compiled_code: result.compiled_code,
+        batches: result.batches.map(microbatch::to_results).transpose()?,
     })
 }
 

@@ -159,6 +159,7 @@ fn report(of: &Assignment) -> TaskReport {
         },
         relation_name: Some("\"smartpizza\".\"main\".\"fct_orders_daily\"".to_owned()),
         compiled_code: None,
+        batches: None,
     };
     TaskReport { run, node, attempt, epoch, outcome: TaskOutcome::Success, result, transcript: Packed::default() }
 }

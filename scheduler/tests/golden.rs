@@ -9,14 +9,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use common::microbatch::{BatchResults, BatchSize, Batches, EventTime, Span};
+use common::run::RunOptions;
 use common::schedule::Upcoming;
 use common::session::WorkerDescription;
-use common::task::FailureKind;
+use common::task::{FailureKind, NodeResult, NodeStatus};
 use common::transcript::{Packed, Told};
 use common::{ContentDigest, Timestamp};
 use scheduler::state::alerts::Sent;
 use scheduler::state::command::PutSchedule;
-use scheduler::state::{CancelCause, Command, Reply};
+use scheduler::state::{CancelCause, Command, Reply, Submission};
 use scheduler::store::{Damage, Log, SledLog, decode_entry};
 use scheduler::{LogEntry, Proposer, State};
 use support::*;
@@ -52,6 +54,27 @@ fn every_command_has_golden_bytes() {
         format!("{name} {}\n", hex(&bytes))
     });
     check("entries.v2.txt", &written.collect::<String>());
+}
+
+/// Fields that came later, in commands as old as any.
+#[test]
+fn event_times_and_batches_have_golden_bytes() {
+    let event_time = EventTime { start: Some(Timestamp(1)), end: Some(Timestamp(2)) };
+    let timed = RunOptions { event_time, ..options() };
+    let submit = Command::SubmitRun(Box::new(Submission::new(plan(1, &[("a", &[])]), timed, "m1")));
+    let day = 86_400_000_000;
+    let batches = Batches { size: BatchSize::Day, span: Span { start: Timestamp(0), end: Timestamp(5 * day) } };
+    let results = BatchResults { batches, failed: vec![(1, 3)] };
+    let mut report = failure(&assignment(1, "a", 1, 2), FailureKind::User);
+    report.result = NodeResult { status: NodeStatus::PartialSuccess, batches: Some(results), ..report.result };
+    let commands = [("timed", submit), ("batched", Command::ReportTasks { reports: vec![report] })];
+    let written = commands.into_iter().map(|(name, command)| {
+        let entry = entry(command);
+        let bytes = entry.to_bytes();
+        assert_eq!(LogEntry::from_bytes(&bytes), Ok(entry));
+        format!("{name} {}\n", hex(&bytes))
+    });
+    check("entries.v2.batches.txt", &written.collect::<String>());
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn wire(
         fail_fast: options.fail_fast,
         store_failures: options.store_failures,
         empty: options.empty,
+        event_time: proto::microbatch::event_time(options.event_time),
         indirect_selection: indirect(selection.indirect_selection).to_owned(),
         priority: submit.priority,
         timeout: submit.run_timeout.map(duration),

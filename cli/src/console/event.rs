@@ -38,6 +38,28 @@ pub enum NodeKind {
     Source,
 }
 
+/// A batch of a microbatch model.
+#[derive(Clone, Debug)]
+pub struct BatchLine {
+    /// `batch 2024-01-01 of main.a`
+    pub description: String,
+    /// Counted from 1.
+    pub index: usize,
+    pub total: usize,
+    pub step: BatchState,
+    pub seconds: f64,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    Started,
+    Built,
+    /// With the warehouse's words.
+    Failed(String),
+    Skipped,
+}
+
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -77,12 +99,15 @@ pub enum Event {
         seconds: f64,
     },
     Skipped(NodeLine),
+    Batch(BatchLine),
     FinishedRunning {
         counts: String,
         seconds: f64,
     },
     Summary {
         errors: usize,
+        /// Models of which some batches failed.
+        partial: usize,
         warnings: usize,
         ended: Ended,
     },
@@ -134,7 +159,10 @@ impl Event {
             | Self::ResultMessage { .. }
             | Self::ResultCode(_)
             | Self::EncounteredError(_) => LogLevel::Error,
-            Self::Finished { status: NodeStatus::Error | NodeStatus::Fail, .. } => LogLevel::Error,
+            Self::Finished { status: NodeStatus::Error | NodeStatus::Fail | NodeStatus::PartialSuccess, .. } => {
+                LogLevel::Error
+            }
+            Self::Batch(BatchLine { step: BatchState::Failed(_), .. }) => LogLevel::Error,
             Self::Finished { status: NodeStatus::Warn, .. } => LogLevel::Warn,
             Self::Diagnostic(diagnostic) => match diagnostic.severity {
                 Severity::Error => LogLevel::Error,
@@ -179,6 +207,8 @@ impl Event {
                 NodeKind::Source => "LogFreshnessResult",
             },
             Self::Skipped(_) => "SkippingDetails",
+            Self::Batch(BatchLine { step: BatchState::Started, .. }) => "LogStartBatch",
+            Self::Batch(_) => "LogBatchResult",
             Self::FinishedRunning { .. } => "FinishedRunningStats",
             Self::Summary { .. } => "EndOfRunSummary",
             Self::ResultFailure { .. } => "RunResultFailure",
@@ -219,6 +249,8 @@ impl Event {
                 NodeKind::Source => "Q018",
             },
             Self::Skipped(_) => "Q034",
+            Self::Batch(BatchLine { step: BatchState::Started, .. }) => "Q045",
+            Self::Batch(_) => "Q046",
             Self::FinishedRunning { .. } => "E040",
             Self::Summary { .. } => "Z030",
             Self::ResultFailure { .. } => "Z021",
@@ -254,7 +286,7 @@ impl Event {
                 let (head, label) = result_words(node.kind, *status, message, *failures);
                 let painted = match status {
                     NodeStatus::Success | NodeStatus::Pass | NodeStatus::NoOp => style.green(&label),
-                    NodeStatus::Warn | NodeStatus::Skipped => style.yellow(&label),
+                    NodeStatus::Warn | NodeStatus::Skipped | NodeStatus::PartialSuccess => style.yellow(&label),
                     NodeStatus::Error | NodeStatus::Fail => style.red(&label),
                 };
                 let name = match node.kind {
@@ -266,18 +298,25 @@ impl Event {
             Self::Skipped(node) => {
                 padded(node, &format!("SKIP {}", node.skip_description), &style.yellow("SKIP"), None, width)
             }
+            Self::Batch(batch) => batch.text(style, width),
             Self::FinishedRunning { counts, seconds } => {
                 format!("Finished running {counts} in {} ({seconds:.2}s).", spelled_duration(*seconds))
             }
             Self::Summary { ended: Ended::Interrupted, .. } => style.yellow("Exited because of keyboard interrupt"),
             Self::Summary { ended: Ended::Canceled, .. } => style.yellow("Exited because the run was canceled"),
-            Self::Summary { errors: 0, warnings: 0, .. } => style.green("Completed successfully"),
-            Self::Summary { errors: 0, warnings, .. } => {
+            Self::Summary { errors: 0, partial: 0, warnings: 0, .. } => style.green("Completed successfully"),
+            Self::Summary { errors: 0, partial: 0, warnings, .. } => {
                 style.yellow(&format!("Completed with {}:", counted(*warnings, "warning")))
             }
-            Self::Summary { errors, warnings, .. } => style.red(&format!(
-                "Completed with {}, 0 partial successes, and {}:",
+            Self::Summary { errors: 0, partial, warnings, .. } => style.yellow(&format!(
+                "Completed with {} and {}",
+                partial_successes(*partial),
+                counted(*warnings, "warning")
+            )),
+            Self::Summary { errors, partial, warnings, .. } => style.red(&format!(
+                "Completed with {}, {}, and {}:",
                 counted(*errors, "error"),
+                partial_successes(*partial),
                 counted(*warnings, "warning")
             )),
             Self::ResultFailure { resource_type, name, path } => {
@@ -331,11 +370,15 @@ impl Event {
                 "description": node.description, "index": node.index, "total": node.total, "node_info": node.info,
                 "status": status_word(node.kind, *status, message), "num_failures": failures, "execution_time": seconds,
             }),
+            Self::Batch(batch) => json!({
+                "description": batch.description, "batch_index": batch.index, "total_batches": batch.total,
+                "status": batch.status(), "execution_time": batch.seconds,
+            }),
             Self::FinishedRunning { counts, seconds } => json!({
                 "stat_line": counts, "execution": format!(" in {}", spelled_duration(*seconds)), "execution_time": seconds,
             }),
-            Self::Summary { errors, warnings, ended } => json!({
-                "num_errors": errors, "num_warnings": warnings, "num_partial_success": 0,
+            Self::Summary { errors, partial, warnings, ended } => json!({
+                "num_errors": errors, "num_warnings": warnings, "num_partial_success": partial,
                 "keyboard_interrupt": *ended == Ended::Interrupted,
             }),
             Self::ResultFailure { resource_type, name, path } | Self::ResultWarning { resource_type, name, path } => {
@@ -363,7 +406,7 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
             let word = match status {
                 NodeStatus::Warn => "WARN",
                 NodeStatus::Fail => "ERROR STALE",
-                NodeStatus::Error => "ERROR",
+                NodeStatus::Error | NodeStatus::PartialSuccess => "ERROR",
                 NodeStatus::Skipped | NodeStatus::NoOp => "SKIP",
                 NodeStatus::Pass | NodeStatus::Success => "PASS",
             };
@@ -378,6 +421,9 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
         (NodeKind::Test | NodeKind::Hook | NodeKind::Exposure, NodeStatus::Error) => {
             ("ERROR".to_owned(), "ERROR".to_owned())
         }
+        (_, NodeStatus::PartialSuccess) => {
+            ("PARTIALLY created".to_owned(), message.lines().next().unwrap_or_default().to_owned())
+        }
         (_, NodeStatus::NoOp) => ("NO-OP".to_owned(), "NO-OP".to_owned()),
         (NodeKind::Model, _) => ("OK created".to_owned(), message.to_owned()),
         (NodeKind::Seed, _) => ("OK loaded".to_owned(), message.to_owned()),
@@ -390,7 +436,7 @@ fn result_words(kind: NodeKind, status: NodeStatus, message: &str, failures: Opt
 fn status_word(kind: NodeKind, status: NodeStatus, message: &str) -> String {
     match (kind, status) {
         (NodeKind::Source, status) => freshness_word(status).to_owned(),
-        (NodeKind::Test, _) | (_, NodeStatus::Error) => {
+        (NodeKind::Test, _) | (_, NodeStatus::Error | NodeStatus::PartialSuccess) => {
             serde_json::to_value(status).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
         }
         (NodeKind::Hook, _) => "success".to_owned(),
@@ -404,21 +450,62 @@ fn freshness_word(status: NodeStatus) -> &'static str {
         NodeStatus::Pass | NodeStatus::Success => "pass",
         NodeStatus::Warn => "warn",
         NodeStatus::Fail => "error",
-        NodeStatus::Error => "runtime error",
+        NodeStatus::Error | NodeStatus::PartialSuccess => "runtime error",
         NodeStatus::Skipped | NodeStatus::NoOp => "skipped",
+    }
+}
+
+impl BatchLine {
+    fn status(&self) -> &'static str {
+        match self.step {
+            BatchState::Started => "started",
+            BatchState::Built => "OK",
+            BatchState::Failed(_) => "error",
+            BatchState::Skipped => "skipped",
+        }
+    }
+
+    /// What went wrong stands before the line that says so.
+    fn text(&self, style: Style, width: usize) -> String {
+        let (head, label) = match &self.step {
+            BatchState::Started => ("START", "RUN".to_owned()),
+            BatchState::Built => ("OK created", style.green("OK")),
+            BatchState::Failed(_) => ("ERROR creating", style.red("ERROR")),
+            BatchState::Skipped => ("SKIP", style.yellow("SKIPPED")),
+        };
+        let seconds = (self.step != BatchState::Started).then_some(self.seconds);
+        let filled = filled(&format!("{} of {} {head} {} ", self.index, self.total, self.description), width);
+        let line = format!("Batch {}", labelled(&filled, &label, seconds));
+        match &self.step {
+            BatchState::Failed(message) => format!("{}\n{line}", message.trim_end()),
+            _ => line,
+        }
     }
 }
 
 /// `3 of 8 START test x ..... [RUN]`, filled with dots up to `width`.
 fn padded(node: &NodeLine, text: &str, label: &str, seconds: Option<f64>, width: usize) -> String {
-    let mut line = format!("{} of {} {text} ", node.index, node.total);
-    let used = line.chars().count();
-    line.extend(std::iter::repeat_n('.', width.saturating_sub(used)));
-    if node.kind == NodeKind::Hook && used > width.saturating_sub(3) {
+    let text = format!("{} of {} {text} ", node.index, node.total);
+    let mut line = filled(&text, width);
+    if node.kind == NodeKind::Hook && text.chars().count() > width.saturating_sub(3) {
         line = line.chars().take(width.saturating_sub(3)).collect::<String>() + "...";
     }
+    labelled(&line, label, seconds)
+}
+
+fn filled(text: &str, width: usize) -> String {
+    let dots = width.saturating_sub(text.chars().count());
+    text.chars().chain(std::iter::repeat_n('.', dots)).collect()
+}
+
+fn labelled(line: &str, label: &str, seconds: Option<f64>) -> String {
     let time = seconds.map(|seconds| format!(" in {seconds:.2}s")).unwrap_or_default();
     format!("{line} [{label}{time}]")
+}
+
+/// `1 partial success`
+fn partial_successes(count: usize) -> String {
+    if count == 1 { "1 partial success".to_owned() } else { format!("{count} partial successes") }
 }
 
 /// `1 error`, `2 errors`
@@ -488,7 +575,7 @@ mod tests {
             Event::Started(test.clone()),
             finished(&test, NodeStatus::Fail, "", Some(1)),
             Event::Skipped(model),
-            Event::Summary { errors: 1, warnings: 2, ended: Ended::Complete },
+            Event::Summary { errors: 1, partial: 0, warnings: 2, ended: Ended::Complete },
             Event::FinishedRunning { counts: "1 seed".to_owned(), seconds: 3725.5 },
             Event::Stats { pass: 7, warn: 1, error: 1, skip: 3, no_op: 0 },
         ]

@@ -47,7 +47,6 @@ pub fn on_cluster(
         write_results(call, (opened, manifest), &Outcomes::default(), &request.options, 0.0)?;
         return Ok(Exit::Success);
     }
-    call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
     call.console.emit(&Event::Blank);
     call.console.emit(&Event::Concurrency { threads: opened.target.threads, target: opened.target.name.clone() });

@@ -109,6 +109,7 @@ fn result(
         response,
         relation_name: None,
         compiled_code: None,
+        batches: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use common::manifest::{Exposure, Node, ResourceType, Source};
+use common::microbatch::{Microbatch, STRATEGY};
 use common::node_config::Materialization;
 use common::target::Target;
 use common::{Manifest, NodeId};
@@ -16,7 +17,7 @@ pub fn node_line(node: &Node, target: &Target, total: usize) -> NodeLine {
     let (kind, description, skip_description) = match node.resource_type {
         ResourceType::Model => (
             NodeKind::Model,
-            format!("sql {} model {relation}", node.config.materialized.as_str()),
+            format!("sql {} model {relation}", built_as(node)),
             format!("relation {}.{}", node.schema, node.alias),
         ),
         ResourceType::Seed => {
@@ -48,6 +49,14 @@ pub fn node_line(node: &Node, target: &Target, total: usize) -> NodeLine {
         "unique_id": node.unique_id.as_str(),
     });
     NodeLine { description, skip_description, index: 0, total, kind, info }
+}
+
+/// Models that are built in batches are named for it.
+fn built_as(node: &Node) -> &str {
+    match Microbatch::of(&node.config) {
+        Some(_) => STRATEGY,
+        None => node.config.materialized.as_str(),
+    }
 }
 
 /// The line of an exposure, which is never run.

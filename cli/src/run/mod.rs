@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common::diagnostic::Code;
+use common::microbatch::EventTime;
 use common::run::{PlannedTask, RetryPolicy, RunOptions, RunPlan, Verb};
 use common::table::Table;
 use common::telemetry::{self, Span, SpanId};
@@ -76,7 +77,6 @@ pub fn run(
         write_results(call, (opened, manifest), &Outcomes::default(), &options, 0.0)?;
         return Ok(Exit::Success);
     }
-    call.report(&dbt::graph::unsupported(manifest, request.selected.iter()))?;
     let began = Instant::now();
     let driver = Driver::begin(call, opened, manifest, graph, early, true)?;
     let driver = driver.drive(request)?;
@@ -445,5 +445,6 @@ pub fn options(verb: Verb, call: &Call, full_refresh: bool, store_failures: bool
         store_failures,
         empty,
         vars: (*call.vars).clone(),
+        event_time: EventTime::default(),
     }
 }

@@ -12,6 +12,9 @@ use dbt::artifacts::{NodeOutcome, sql_path};
 use crate::console::{Console, Ended, Event};
 use crate::exit::Exit;
 
+/// Ends that make a run a failure.
+const FAILED: [NodeStatus; 3] = [NodeStatus::Error, NodeStatus::Fail, NodeStatus::PartialSuccess];
+
 /// The end of one node of the run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -42,7 +45,7 @@ impl Outcomes {
     }
 
     pub fn exit(&self) -> Exit {
-        let failed = |outcome: &Outcome| matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Fail);
+        let failed = |outcome: &Outcome| FAILED.contains(&outcome.result.status);
         if self.all.iter().any(failed) { Exit::NodeFailed } else { Exit::Success }
     }
 
@@ -71,10 +74,12 @@ impl Outcomes {
         let of = |statuses: &[NodeStatus]| -> Vec<&Outcome> {
             self.all.iter().filter(|outcome| statuses.contains(&outcome.result.status)).collect()
         };
-        let failures = of(&[NodeStatus::Error, NodeStatus::Fail]);
+        let failures = of(&FAILED);
+        let partial = self.count(&[NodeStatus::PartialSuccess]);
         let warnings = of(&[NodeStatus::Warn]);
         console.emit(&Event::Blank);
-        console.emit(&Event::Summary { errors: failures.len(), warnings: warnings.len(), ended });
+        let errors = failures.len() - partial;
+        console.emit(&Event::Summary { errors, partial, warnings: warnings.len(), ended });
         for outcome in failures {
             print_outcome(console, manifest, compiled, outcome, false);
         }
@@ -85,7 +90,7 @@ impl Outcomes {
         console.emit(&Event::Stats {
             pass: self.count(&[NodeStatus::Success, NodeStatus::Pass]),
             warn: self.count(&[NodeStatus::Warn]),
-            error: self.count(&[NodeStatus::Error, NodeStatus::Fail]),
+            error: self.count(&FAILED),
             skip: self.count(&[NodeStatus::Skipped]),
             no_op: self.count(&[NodeStatus::NoOp]),
         });

@@ -72,7 +72,9 @@ fn from_results(call: &Call, ready: &Ready, folder: &Path, full_refresh: bool) -
         let message = format!("the last run was '{verb}', which cannot be retried");
         return Err(call.refuse(Diagnostic::error(Code::NothingToRetry, message)));
     };
-    let failed = |status: &NodeStatus| matches!(status, NodeStatus::Error | NodeStatus::Fail | NodeStatus::Skipped);
+    let failed = |status: &NodeStatus| {
+        matches!(status, NodeStatus::Error | NodeStatus::Fail | NodeStatus::Skipped | NodeStatus::PartialSuccess)
+    };
     let selected: Vec<NodeId> = statuses
         .into_iter()
         .filter(|(id, status)| {

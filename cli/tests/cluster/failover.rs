@@ -92,3 +92,34 @@ fn a_run_that_another_client_cancels_did_not_succeed() {
     // What was asked for twice is as good as done.
     fleet.kontiki(&["runs", "cancel", &run]).expect(0);
 }
+
+#[test]
+fn batches_that_a_dead_worker_published_are_not_built_again() {
+    let project = Project::small();
+    let config = "incremental', incremental_strategy='microbatch', event_time='day', unique_key='day', batch_size='day', \
+                  begin='2026-01-01";
+    let sql = format!(
+        "select day, pg_backend_pid() as built_by from {{{{ ref('days') }}}}\n{{% if model.batch.id == '20260103' %}}where (select \
+         pg_advisory_xact_lock_shared({LOCK}) is not null){{% endif %}}"
+    );
+    project.model("daily", config, &sql);
+    let days = "select generate_series(timestamp '2026-01-01', timestamp '2026-01-31', interval '1 day') as day";
+    project.model("days", "table', event_time='day", days);
+    let mut fleet = Fleet::start(project, 1, 1);
+    let mut database = fleet.client();
+    hold(&mut database);
+    let build =
+        fleet.begin(&["build", "-s", "+daily", "--event-time-start", "2026-01-01", "--event-time-end", "2026-01-06"]);
+    fleet.until("two batches", || database.published().iter().any(|node| node == "model.p.daily[2026-01-02]"));
+    fleet.worker(0).signal("KILL");
+    fleet.worker(0).code();
+    fleet.add_worker();
+    let_go(&mut database);
+    let ended = build.finish();
+    assert_eq!(ended.code, Some(0), "{ended}\n{}", fleet.logs());
+    let rows = database.rows(
+        "select to_char(day, 'DD ') || dense_rank() over (order by first) from (select *, \
+                              min(day) over (partition by built_by) as first from main.daily) as batches order by day",
+    );
+    assert_eq!(rows, ["01 1", "02 1", "03 2", "04 2", "05 2"], "by two sessions, each day once");
+}

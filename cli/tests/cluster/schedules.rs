@@ -152,3 +152,31 @@ schedules:
     declare(&fleet, "schedules: [{name: a, after: [orders], jitter: 5s}]");
     expect(&fleet, &["schedule", "apply"], 2).says("has no start, end or jitter");
 }
+
+#[test]
+fn microbatch_models_get_the_interval_of_each_tick() {
+    let fleet = Fleet::start_in(Project::small(), 1, 1, &[]);
+    let days = "select generate_series(timestamp '2026-01-01', timestamp '2026-01-10', interval '1 day') as day";
+    fleet.project.model("days", "table', event_time='day", days);
+    let config = "incremental', incremental_strategy='microbatch', event_time='day', unique_key='day', batch_size='day', \
+                  begin='2026-01-01";
+    fleet.project.model("daily", config, "select day, '{{ model.batch.id }}' as batch from {{ ref('days') }}");
+    expect(&fleet, &["build", "--exclude", "daily"], 0);
+    declare(&fleet, "schedules: [{name: daily, cron: '@daily', select: daily}]");
+    expect(&fleet, &["schedule", "apply"], 0);
+    let fill = ["schedule", "backfill", "daily", "--from", "2026-01-03", "--to", "2026-01-06"];
+    expect(&fleet, &fill, 0);
+    let id = expect(&fleet, &["backfill", "list", "-o", "name"], 0).stdout.trim().to_owned();
+    fleet.until("the backfill's end", || fleet.json(&["backfill", "get", &id])["succeeded"] == 3);
+    let batches = || fleet.client().rows("select batch from main.daily order by 1");
+    assert_eq!(batches(), ["20260102", "20260103", "20260104"], "each tick builds the day before it");
+
+    let build = ["build", "-s", "daily", "--event-time-start", "2026-01-08", "--event-time-end", "2026-01-10"];
+    expect(&fleet, &build, 0).says("OK created sql microbatch model main.daily");
+    let results: serde_json::Value = serde_json::from_str(&fleet.project.read("target/run_results.json")).unwrap();
+    let successful = &results["results"][0]["batch_results"]["successful"];
+    assert_eq!(successful[1], serde_json::json!(["2026-01-09T00:00:00+00:00", "2026-01-10T00:00:00+00:00"]));
+    assert_eq!(batches()[3..], ["20260108", "20260109"]);
+    let run = fleet.json(&["runs", "list"])[0]["id"].as_str().unwrap().to_owned();
+    expect(&fleet, &["task", "logs", &run, "model.p.daily"], 0).says("batch 2026-01-09: ");
+}

@@ -169,6 +169,7 @@ pub mod attribute {
     pub const EPOCH: &str = "kontiki.epoch";
     pub const ROWS_AFFECTED: &str = "kontiki.rows_affected";
     pub const ADOPTED: &str = "kontiki.adopted";
+    pub const BATCH: &str = "kontiki.batch";
     pub const GROUP: &str = "kontiki.group.size";
     pub const TASKS: &str = "kontiki.tasks";
     pub const LINK: &str = "kontiki.link";

@@ -1,6 +1,7 @@
 //! A node's configuration as artifacts and `dbt ls` show it: each resource type has keys of its own.
 
 use common::manifest::{Node, ResourceType};
+use common::microbatch::Microbatch;
 use common::node_config::{Hook, NodeConfig, OnSchemaChange, QuotingOverride, TestSeverity};
 use common::{Json, JsonMap};
 use serde_json::json;
@@ -40,6 +41,7 @@ pub fn config(node: &Node) -> JsonMap {
     if !config.merge_exclude_columns.is_empty() {
         out.insert("merge_exclude_columns".to_owned(), json!(config.merge_exclude_columns));
     }
+    let begin = Microbatch::of(config).and_then(Result::ok).map(|microbatch| microbatch.begin);
     for (key, value) in &config.extra {
         match (key.as_str(), out.get_mut(key), value) {
             ("snapshot_meta_column_names", Some(Json::Object(names)), Json::Object(given)) => {
@@ -49,6 +51,12 @@ pub fn config(node: &Node) -> JsonMap {
                 out.insert(key.clone(), value.clone());
             }
         }
+    }
+    if let Some(begin) = begin {
+        // dbt reads it as a time on the clock.
+        let time = begin.to_iso();
+        let time = time.strip_suffix('Z').unwrap_or(&time);
+        out.insert("begin".to_owned(), json!(time.strip_suffix(".000000").unwrap_or(time)));
     }
     out
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::manifest::Exposure;
+use common::microbatch::{BatchResults, Span};
 use common::task::{NodeResult, NodeStatus};
 use common::{Json, JsonMap, NodeId, Timestamp};
 use serde::Serialize;
@@ -21,7 +22,7 @@ impl NodeOutcome<'_> {
     /// What becomes of an exposure, which is never run: it is skipped where something that it shows was not built.
     pub fn of_exposure(exposure: &Exposure, mut outcomes: impl Iterator<Item = Self>) -> NodeResult {
         let is_blocked = outcomes.any(|outcome| {
-            matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Skipped)
+            matches!(outcome.result.status, NodeStatus::Error | NodeStatus::Skipped | NodeStatus::PartialSuccess)
                 && exposure.depends_on.nodes.contains(outcome.node)
         });
         match is_blocked {
@@ -63,9 +64,17 @@ pub fn run_result(outcome: &NodeOutcome<'_>) -> Json {
         "compiled": result.compiled_code.is_some(),
         "compiled_code": result.compiled_code,
         // dbt names the relations of nodes with code of their own only.
-        "relation_name": result.compiled_code.as_ref().and(result.relation_name.as_ref()),
-        "batch_results": null,
+        "relation_name": result.relation_name.as_ref().filter(|_| result.compiled_code.is_some() || result.batches.is_some()),
+        "batch_results": result.batches.as_ref().map(batch_results),
     })
+}
+
+/// Batches as pairs of times, as Python writes them.
+fn batch_results(results: &BatchResults) -> Json {
+    let time = |at: Timestamp| at.to_iso().replace(".000000Z", "+00:00");
+    let spans =
+        |spans: Vec<Span>| spans.iter().map(|span| json!([time(span.start), time(span.end)])).collect::<Vec<_>>();
+    json!({ "successful": spans(results.successful()), "failed": spans(results.failed()) })
 }
 
 /// When the node was compiled and executed; empty where it was not.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use common::manifest::Node;
+use common::microbatch::Batch;
 
 use crate::parse::fqn::pseudo_test_path;
 
@@ -18,4 +19,13 @@ pub fn sql_path(node: &Node) -> PathBuf {
     } else {
         package.join(file).join(&node.path)
     }
+}
+
+/// The place of one batch of a node: in a folder with the name of the node's file.
+pub fn batch_path(node: &Node, batch: &Batch) -> PathBuf {
+    let path = sql_path(node);
+    let part =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    path.with_file_name(&stem).join(format!("{stem}_{}.{extension}", batch.name()))
 }

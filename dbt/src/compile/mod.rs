@@ -19,10 +19,11 @@ use std::sync::{Arc, Mutex};
 use common::diagnostic::Code;
 use common::manifest::Node;
 use common::target::Target;
-use common::{Diagnostic, Manifest, NodeId};
+use common::{Diagnostic, Manifest, NodeId, Timestamp};
 
 use crate::adapter::Adapter;
 use crate::context::adapter::prefixes;
+use crate::context::invocation::BatchEvent;
 use crate::context::lookup::Lookup;
 use crate::context::macros::Index;
 use crate::context::rendering::Shared;
@@ -75,6 +76,15 @@ impl Compiler {
     /// Warns where `exceptions.warn` would, but of the same only once for all nodes.
     pub fn warn_once(&self, text: &str) {
         self.shared.warn_once(text);
+    }
+
+    /// When the run was asked for.
+    pub fn run_started_at(&self) -> Timestamp {
+        self.shared.invocation.run_started_at
+    }
+
+    pub fn tell_batch(&self, event: &BatchEvent<'_>) {
+        self.shared.invocation.output.batch(event);
     }
 
     pub fn manifest(&self) -> &Arc<Manifest> {

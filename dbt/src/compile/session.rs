@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use common::manifest::{Node, ResourceType};
+use common::microbatch::Batch;
 use common::{JsonMap, NodeId};
 
 use super::ephemeral::{self, inject};
@@ -32,6 +33,22 @@ impl<'c> Session<'c> {
         let context = Rendering::new(compiler.shared.clone(), Mode::Run, Some(node.clone()), Some(adapter.clone()));
         let interpreter = context.interpreter();
         Self { compiler, context, interpreter, node, adapter }
+    }
+
+    /// The session for one batch of the node, a microbatch model.
+    #[must_use]
+    pub fn of_batch(self, batch: Batch) -> Self {
+        self.context.batch.set(Some(batch));
+        self
+    }
+
+    /// From here on, templates see that rows are added to what is there, as dbt lets its materialization see it for every batch but
+    /// the first of a model that is built anew.
+    pub fn extend_relation(&self) {
+        let mut extra = self.context.extra.borrow_mut();
+        for (name, answer) in [("is_incremental", true), ("should_full_refresh", false)] {
+            extra.insert(name.into(), Value::function(name, move |_, _| Ok(Value::Bool(answer))));
+        }
     }
 
     pub fn node(&self) -> &Node {

@@ -161,6 +161,7 @@ fn compiler_for(adapter_type: AdapterType, models: Vec<Node>, own_macros: &str) 
         packages: BTreeMap::new(),
         dispatch: BTreeMap::new(),
         query_comment: None,
+        has_batches: true,
     };
     let target = Target {
         profile_name: "shop".into(),

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use common::{Json, JsonMap};
 
 use super::arguments::{argument, json_of, text_of};
+use super::batch;
 use super::parsing::RECORD_BYTES;
 use super::rendering::{Mode, Rendering, gone, raise};
 use crate::artifacts;
@@ -73,6 +74,9 @@ impl ConfigObject {
             _ => {}
         }
         let key = argument(&args, 0, "name").as_ref().and_then(text_of).unwrap_or_default();
+        if let Some(value) = context.batch.get().and_then(|batch| batch::config(&batch, &key)) {
+            return Ok(value);
+        }
         let found = if name.starts_with("meta_") {
             Self::find(context, "meta").and_then(|meta| meta.get(&key).cloned())
         } else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use common::table::Response;
 use common::{JsonMap, NodeId, Timestamp};
 
 /// Everything about the invocation that a template can observe. Cheap to clone.
@@ -59,6 +61,32 @@ pub trait Output: Send + Sync {
 
     /// `exceptions.warn(…)`
     fn warn(&self, text: &str);
+
+    /// A batch of a microbatch model came a step on.
+    fn batch(&self, _event: &BatchEvent<'_>) {}
+}
+
+/// What happens to a batch of a microbatch model.
+#[derive(Clone, Debug)]
+pub struct BatchEvent<'a> {
+    /// Counted from 1, of those that this attempt builds.
+    pub number: usize,
+    pub total: usize,
+    /// `2024-01-01`
+    pub name: String,
+    /// The model's relation, as console lines name it.
+    pub relation: String,
+    pub step: BatchStep<'a>,
+    pub took: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum BatchStep<'a> {
+    Started,
+    Built(&'a Response),
+    Failed(&'a str),
+    /// The batches before it failed.
+    Skipped,
 }
 
 /// Drops everything.

@@ -7,6 +7,7 @@
 pub(crate) mod adapter;
 pub(crate) mod agate;
 pub(crate) mod arguments;
+pub(crate) mod batch;
 pub(crate) mod column;
 pub(crate) mod config;
 pub(crate) mod constraints;

@@ -7,6 +7,7 @@ use common::node_config::Materialization;
 use common::relation::{Quoting, Relation};
 
 use super::arguments::text_of;
+use super::batch;
 use super::parsing::RECORD_BYTES;
 use super::relation::RelationObject;
 use super::rendering::{Mode, Rendering, raise};
@@ -117,6 +118,7 @@ fn subject(context: &Rendering) -> String {
 fn of_node(context: &Rendering, target: &Node) -> RelationObject {
     let adapter = context.shared.target.adapter_type;
     let limit = context.shared.invocation.empty.then_some(0);
+    let event_time = batch::filter(context, target.config.event_time.as_ref(), &target.columns, false);
     let ephemeral =
         target.resource_type == ResourceType::Model && target.config.materialized == Materialization::Ephemeral;
     if ephemeral {
@@ -124,9 +126,9 @@ fn of_node(context: &Rendering, target: &Node) -> RelationObject {
         if !seen.contains(&target.unique_id) {
             seen.push(target.unique_id.clone());
         }
-        return RelationObject { limit, ..RelationObject::ephemeral(&target.alias, adapter) };
+        return RelationObject { limit, event_time, ..RelationObject::ephemeral(&target.alias, adapter) };
     }
-    RelationObject { limit, ..RelationObject::new(target.relation(context.shared.quoting), adapter) }
+    RelationObject { limit, event_time, ..RelationObject::new(target.relation(context.shared.quoting), adapter) }
 }
 
 fn of_source(context: &Rendering, source: &Source) -> Result<RelationObject> {
@@ -141,5 +143,7 @@ fn of_source(context: &Rendering, source: &Source) -> Result<RelationObject> {
     let adapter = context.shared.target.adapter_type;
     let limit = context.shared.invocation.empty.then_some(0);
     let external = super::external::location(source, adapter).map_err(raise)?;
-    Ok(RelationObject { limit, external, ..RelationObject::new(relation, adapter) })
+    let quoted = source.quoting.column.unwrap_or(false);
+    let event_time = batch::filter(context, source.config.get("event_time"), &source.columns, quoted);
+    Ok(RelationObject { limit, external, event_time, ..RelationObject::new(relation, adapter) })
 }

@@ -23,6 +23,18 @@ pub struct RelationObject {
     pub adapter: AdapterType,
     /// SQL that stands in for the name (external files on DuckDB).
     pub external: Option<String>,
+    /// Rendered as a subquery with the rows of one batch.
+    pub event_time: Option<EventTimeFilter>,
+}
+
+/// The rows of a batch, of a relation that has an event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTimeFilter {
+    /// The column, quoted where it has to be.
+    pub column: String,
+    pub start: String,
+    /// Exclusive.
+    pub end: String,
 }
 
 const RENAMEABLE: [RelationType; 3] = [RelationType::Table, RelationType::View, RelationType::MaterializedView];
@@ -30,7 +42,7 @@ const REPLACEABLE: [RelationType; 2] = [RelationType::Table, RelationType::View]
 
 impl RelationObject {
     pub fn new(relation: Relation, adapter: AdapterType) -> Self {
-        Self { relation, include: [true; 3], limit: None, adapter, external: None }
+        Self { relation, include: [true; 3], limit: None, adapter, external: None, event_time: None }
     }
 
     /// What an ephemeral model is called in the SQL that uses it.
@@ -74,8 +86,13 @@ impl RelationObject {
             Some(0) => format!("(select * from {name} where false limit 0)"),
             Some(limit) => format!("(select * from {name} limit {limit})"),
         };
+        self.as_subquery(query, "limit")
+    }
+
+    /// With the alias that the warehouse wants.
+    fn as_subquery(&self, query: String, purpose: &str) -> String {
         match (self.adapter, &self.relation.identifier) {
-            (AdapterType::Postgres, Some(identifier)) => format!("{query} _dbt_limit_subq_{identifier}"),
+            (AdapterType::Postgres, Some(identifier)) => format!("{query} _dbt_{purpose}_subq_{identifier}"),
             _ => query,
         }
     }
@@ -171,7 +188,10 @@ impl Object for RelationObject {
     }
 
     fn to_str(&self) -> String {
-        self.render_limited()
+        let limited = self.render_limited();
+        let Some(EventTimeFilter { column, start, end }) = &self.event_time else { return limited };
+        let query = format!("(select * from {limited} where {column} >= '{start}' and {column} < '{end}')");
+        self.as_subquery(query, "et_filter")
     }
 
     fn to_repr(&self) -> String {
@@ -477,6 +497,16 @@ mod tests {
         let duckdb = RelationObject { adapter: AdapterType::Duckdb, ..limited };
         assert_eq!(duckdb.to_str(), "(select * from \"db\".\"sch\".\"tbl\" where false limit 0)");
         assert_eq!(duckdb.render(), "\"db\".\"sch\".\"tbl\"");
+    }
+
+    #[test]
+    fn a_batch_selects_its_rows() {
+        let filter = EventTimeFilter { column: "at".to_owned(), start: "a".to_owned(), end: "b".to_owned() };
+        let filtered = RelationObject { event_time: Some(filter), limit: Some(0), ..object() };
+        let limited = "(select * from \"db\".\"sch\".\"tbl\" where false limit 0) _dbt_limit_subq_tbl";
+        let expected = format!("(select * from {limited} where at >= 'a' and at < 'b') _dbt_et_filter_subq_tbl");
+        assert_eq!(filtered.to_str(), expected);
+        assert_eq!(filtered.render(), "\"db\".\"sch\".\"tbl\"");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::rc::{Rc, Weak};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::manifest::{Node, PackageSettings};
+use common::microbatch::Batch;
 use common::relation::Quoting;
 use common::target::Target;
 use common::{Json, JsonMap, Manifest, NodeId};
@@ -21,11 +22,11 @@ use super::arguments::text_of;
 use super::lookup::Lookup;
 use super::macros::{Entry, Index, Search};
 use super::relation::RelationObject;
-use super::{Invocation, Lookups, Recorded, members, model};
+use super::{Invocation, Lookups, Recorded, batch, members, model};
 use crate::adapter::Adapter;
 use crate::builtin;
 use crate::jinja::error::{Error, ErrorKind, Interrupt, Result};
-use crate::jinja::value::{Args, Object, Value};
+use crate::jinja::value::{Args, Key, Object, Value};
 use crate::jinja::{Interpreter, Limits, Resolver, UndefinedMode};
 
 /// What all contexts of a project share.
@@ -87,6 +88,8 @@ pub struct Rendering {
     /// Ephemeral models that were referred to, in order.
     pub ephemeral: RefCell<Vec<NodeId>>,
     pub compiled_code: RefCell<Option<String>>,
+    /// The batch that is built, of a microbatch model.
+    pub batch: Cell<Option<Batch>>,
     depth: Cell<u32>,
 }
 
@@ -110,6 +113,7 @@ impl Rendering {
             results: RefCell::default(),
             ephemeral: RefCell::default(),
             compiled_code: RefCell::default(),
+            batch: Cell::default(),
             depth: Cell::new(0),
         })
     }
@@ -201,7 +205,11 @@ impl Rendering {
         if let Some(code) = code.as_deref() {
             fields.insert("compiled_sql".to_owned(), Json::from(code));
         }
-        Value::from(&Json::Object(fields))
+        let model = Value::from(&Json::Object(fields));
+        if let (Value::Dict(fields), Some(batch)) = (&model, self.batch.get()) {
+            fields.borrow_mut().insert(Key::from("batch"), batch::value(&batch));
+        }
+        model
     }
 
     /// `this`; none for hooks of a run.

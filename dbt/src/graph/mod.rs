@@ -8,7 +8,6 @@ mod build_order;
 mod cycle;
 mod plan;
 mod test_edges;
-mod unsupported;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,7 +16,6 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 pub use plan::{PlanOptions, plan};
-pub use unsupported::unsupported;
 
 /// The DAG, with the dependencies as edges.
 #[derive(Clone, Debug, Default)]

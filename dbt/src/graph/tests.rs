@@ -35,6 +35,7 @@ impl ManifestBuilder {
             packages: Default::default(),
             dispatch: Default::default(),
             query_comment: None,
+            has_batches: true,
         })
     }
 

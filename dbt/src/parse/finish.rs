@@ -9,6 +9,7 @@ use common::{Diagnostic, Json, JsonMap};
 use super::config::{Kind, Problem};
 use super::draft::{self, Draft};
 use super::job::Job;
+use super::microbatch;
 use super::package::Layers;
 use super::patch::Patch;
 use super::python_text::str_of;
@@ -41,6 +42,9 @@ pub fn finish(job: &Job<'_>, draft: Draft, patch: Option<&Patch<'_>>) -> (Node, 
     }
     if node.resource_type == ResourceType::Snapshot {
         check_snapshot(&places, &node, &mut diagnostics);
+    }
+    if job.has_batches() {
+        report_problems(&places, &node, microbatch::problems(&node), &mut diagnostics);
     }
     let mut more_calls = JsonMap::new();
     read_hooks(job, package, &file, &mut node, &mut more_calls, &mut diagnostics);

@@ -19,7 +19,8 @@ use super::patch::{self, Patches};
 use super::properties_files::{self, PropertiesFile};
 use super::steps::{Seen, Steps};
 use super::{
-    ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, left_out, macros, sources, templates, unit_tests,
+    ParseOptions, Parsed, data_tests, digest, docs, exposures, finish, left_out, macros, microbatch, sources,
+    templates, unit_tests,
 };
 use crate::cache::Memo;
 use crate::context::{self, Parsing, Yaml};
@@ -61,6 +62,14 @@ impl<'p> Job<'p> {
     /// Renders strings of a package's properties files.
     pub fn yaml(&self, package: usize) -> &Yaml {
         &self.yaml[package]
+    }
+
+    /// Whether microbatch models are built in batches: dbt's rule.
+    pub fn has_batches(&self) -> bool {
+        let is_own = |known: &common::manifest::Macro| {
+            known.name == microbatch::MACRO && known.package_name != crate::builtin::PACKAGE
+        };
+        self.flag(microbatch::FLAG) || !self.macros.values().any(is_own)
     }
 
     /// A behaviour flag of `dbt_project.yml` or the command line.
@@ -117,6 +126,7 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions, memo: 
         packages: settings,
         dispatch,
         query_comment: root.query_comment.clone(),
+        has_batches: job.has_batches(),
     };
     let manifest = assemble(&mut job, manifest, &mut diagnostics);
     diagnostics.sort_by(|left, right| place(left).cmp(&place(right)));
@@ -183,6 +193,7 @@ fn assemble(job: &mut Job<'_>, mut manifest: Manifest, diagnostics: &mut Vec<Dia
         places: &places,
     };
     resolve::resolve(&mut manifest, &scope, diagnostics);
+    microbatch::warn_of_unfiltered(&manifest, diagnostics);
     unused_configs(job, &manifest, diagnostics);
     manifest
 }

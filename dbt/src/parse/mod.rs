@@ -21,6 +21,7 @@ mod fixtures;
 mod job;
 mod left_out;
 mod macros;
+mod microbatch;
 mod package;
 mod patch;
 mod properties_files;

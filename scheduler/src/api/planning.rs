@@ -76,7 +76,6 @@ pub fn plan(
     let target = Target::from(run.target.clone());
     findings.extend(one_writer(&target, known.workers));
     let selected = select(&run, results, ready, findings)?;
-    findings.extend(dbt::graph::unsupported(&ready.manifest, selected.iter()));
     if findings.iter().any(Diagnostic::is_error) {
         return None;
     }

@@ -14,7 +14,7 @@ use proto::v1::schedule_service_server::ScheduleService;
 use tonic::{Request, Response, Status};
 
 use super::planner::Planner;
-use super::ticking::{self, Refused};
+use super::ticking::{self, Refused, Times};
 use super::{commit, pages, refusal, schedule_view as view};
 use crate::leader::Proposal;
 use crate::local::clock;
@@ -189,8 +189,9 @@ impl Service {
         let decided_at = clock::now();
         let scheduled_at = request.scheduled_at.map_or(decided_at, |at| to_timestamp(Some(at)));
         let start = ticks.before(scheduled_at).or(scheduled.decided_until);
-        let planned =
-            ticking::plan(&self.planner, &scheduled.declared, &ticks, (start, scheduled_at), request_id).await;
+        // A tick that is named is run for its own data.
+        let times = Times { start, scheduled_at, is_whole_interval: request.scheduled_at.is_some() };
+        let planned = ticking::plan(&self.planner, &scheduled.declared, &ticks, times, request_id).await;
         let submission = planned.map_err(|refused| match refused {
             Refused::ForGood(reason) => Status::failed_precondition(reason),
             Refused::ForNow => Status::unavailable("this replica cannot plan the run now"),

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use common::microbatch::EventTime;
 use common::run::Verb;
 use common::schedule::{Decision, Schedule, SourceGate, Upcoming};
 use common::{RequestId, ScheduleName, Timestamp};
@@ -341,7 +342,8 @@ impl Clockwork {
         (look.run.exclude, look.run.selector) = (Vec::new(), None);
         (look.run.resource_types, look.run.exclude_resource_types) = (Vec::new(), Vec::new());
         let start = ticks.before(job.next.scheduled_at).or(job.previous);
-        let submission = plan(&self.planner, &look, ticks, (start, job.next.scheduled_at), request(piece)).await?;
+        let times = Times { start, scheduled_at: job.next.scheduled_at, is_whole_interval: false };
+        let submission = plan(&self.planner, &look, ticks, times, request(piece)).await?;
         if submission.plan.tasks.iter().all(|task| task.node.resource_type() != "source") {
             let selected = gate.select.join(" ");
             return Err(Refused::ForGood(format!("'{selected}' selects no source that has a 'freshness'")));
@@ -381,7 +383,8 @@ impl Clockwork {
         let scheduled_at = job.next.scheduled_at;
         // One that follows others has no calendar that knows the tick before.
         let start = ticks.before(scheduled_at).or(job.previous);
-        plan(&self.planner, &job.declared, ticks, (start, scheduled_at), request).await
+        let is_whole_interval = matches!(job.series, Series::Backfill(_));
+        plan(&self.planner, &job.declared, ticks, Times { start, scheduled_at, is_whole_interval }, request).await
     }
 
     fn calendar(&self, job: &Job) -> Option<Arc<Ticks>> {
@@ -416,15 +419,36 @@ pub enum Refused {
     ForNow,
 }
 
-/// The run of a tick, whose data begin at the first time where there is one: variables rendered, project parsed, nodes selected.
+/// The times that a tick is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Where the tick's data begin, if that is known.
+    pub start: Option<Timestamp>,
+    pub scheduled_at: Timestamp,
+    /// Whether microbatch models build the tick's whole interval, as in a backfill. Otherwise they go back from the tick by their own
+    /// `lookback`.
+    pub is_whole_interval: bool,
+}
+
+impl Times {
+    fn event_time(self) -> EventTime {
+        EventTime { start: self.start.filter(|_| self.is_whole_interval), end: Some(self.scheduled_at) }
+    }
+}
+
+/// The run of a tick: variables rendered, project parsed, nodes selected.
 pub async fn plan(
     planner: &Planner,
     declared: &Schedule,
     ticks: &Ticks,
-    (start, scheduled_at): (Option<Timestamp>, Timestamp),
+    times: Times,
     request: RequestId,
 ) -> Result<Submission, Refused> {
+    let Times { start, scheduled_at, .. } = times;
     let mut run = declared.run.clone();
+    if run.options.event_time == EventTime::default() {
+        run.options.event_time = times.event_time();
+    }
     if vars::are_templates(&run.options.vars) {
         let times = TickTimes {
             schedule: declared.name.clone(),

@@ -138,6 +138,7 @@ pub fn result(status: NodeStatus) -> NodeResult {
         response: Response::default(),
         relation_name: None,
         compiled_code: None,
+        batches: None,
     }
 }
 

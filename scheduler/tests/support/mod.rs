@@ -84,6 +84,7 @@ pub fn result(status: NodeStatus) -> NodeResult {
         response: Response { message: "SELECT 3".to_owned(), code: Some("SELECT".to_owned()), rows_affected: Some(3) },
         relation_name: Some("\"shop\".\"main\".\"orders\"".to_owned()),
         compiled_code: None,
+        batches: None,
     }
 }
 

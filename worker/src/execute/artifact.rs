@@ -1,10 +1,10 @@
 //! `target/compiled` and `target/run`: the SQL of each node, for people to read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::diagnostic::Code;
 use common::manifest::ResourceType;
-use dbt::artifacts::sql_path;
+use dbt::artifacts::{batch_path, sql_path};
 
 use super::Attempt;
 use crate::failure::{Failure, Result};
@@ -37,12 +37,20 @@ impl Attempt<'_> {
             Artifacts::Report => Path::new("target"),
             Artifacts::Write { target_path } => target_path.strip_prefix(&self.run.project_root).unwrap_or(target_path),
         };
-        Some(folder.join("compiled").join(sql_path(self.node)).display().to_string())
+        Some(folder.join("compiled").join(self.sql_path()).display().to_string())
+    }
+
+    /// Each batch of a microbatch model has a file of its own.
+    fn sql_path(&self) -> PathBuf {
+        match &self.part {
+            Some(part) => batch_path(self.node, &part.batch),
+            None => sql_path(self.node),
+        }
     }
 
     fn write(&self, folder: &str, sql: &str) -> Result<()> {
         let Artifacts::Write { target_path } = &self.run.artifacts else { return Ok(()) };
-        let path = target_path.join(folder).join(sql_path(self.node));
+        let path = target_path.join(folder).join(self.sql_path());
         self.run
             .folders
             .write(&path, sql)

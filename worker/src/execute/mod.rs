@@ -13,6 +13,7 @@ mod artifact;
 mod freshness;
 mod group;
 mod hook;
+mod microbatch;
 mod model;
 mod operation;
 mod overrides;
@@ -28,6 +29,7 @@ use std::time::Instant;
 use common::Timestamp;
 use common::diagnostic::Code;
 use common::manifest::{Node, ResourceType};
+use common::microbatch::BadKey;
 use common::run::Verb;
 use common::table::Response;
 use common::task::{Assignment, FailureKind, NodeResult, NodeStatus, TaskOutcome, TaskReport};
@@ -42,6 +44,7 @@ use crate::transcript::{self, Writing};
 use crate::warehouse::staging;
 
 use group::Deferred;
+use microbatch::Part;
 
 pub(crate) use group::together;
 pub use operation::{create_schemas, operation, preview};
@@ -120,6 +123,7 @@ pub fn refused(assignment: &Assignment, kind: FailureKind, code: Code, message: 
             response: Response::default(),
             relation_name: None,
             compiled_code: None,
+            batches: None,
         },
         transcript: Packed::default(),
     }
@@ -137,6 +141,8 @@ struct Attempt<'a> {
     deferred: Option<Deferred>,
     /// Where somebody will read it; on the thread while the attempt is under way.
     transcript: Option<Writing>,
+    /// The batch, where it is one of a microbatch model's that is built.
+    part: Option<Part>,
 }
 
 impl<'a> Attempt<'a> {
@@ -162,8 +168,9 @@ impl<'a> Attempt<'a> {
             response: Response::default(),
             relation_name: node.relation_name.clone(),
             compiled_code: None,
+            batches: None,
         };
-        Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None, transcript }
+        Self { assignment, run, node, adapter: adapter.clone(), result, until, deferred: None, transcript, part: None }
     }
 
     /// Does the work with the node's comment at each statement and its log kept, and leaves nothing open on the connection.
@@ -183,6 +190,10 @@ impl<'a> Attempt<'a> {
         if self.node.resource_type == ResourceType::Operation {
             return self.operation();
         }
+        if let Some(microbatch) = self.run.manifest().microbatch(self.node).filter(|_| self.builds()) {
+            let bad = |bad: BadKey| Failure::user(Code::InvalidConfig, format!("{}: {}", bad.key, bad.message));
+            return self.microbatch(&microbatch.map_err(bad)?);
+        }
         let mut session = self.run.compiler.session(&self.node.unique_id, self.shared_adapter())?;
         if self.node.resource_type != ResourceType::Seed {
             let mut scope = Scope::step("compile");
@@ -199,7 +210,7 @@ impl<'a> Attempt<'a> {
         self.result.compile_completed_at = now();
         self.result.execute_started_at = self.result.compile_completed_at;
         self.write_compiled()?;
-        if matches!(self.run.options.verb, Verb::Compile | Verb::Show) {
+        if !self.builds() {
             return Ok(());
         }
         let is_built = matches!(
@@ -218,6 +229,11 @@ impl<'a> Attempt<'a> {
             ResourceType::Analysis => Ok(()),
             other => Err(Failure::unsupported(format_args!("running a {other}"))),
         }
+    }
+
+    /// Whether the run builds nodes, or only looks at their SQL.
+    fn builds(&self) -> bool {
+        !matches!(self.run.options.verb, Verb::Compile | Verb::Show)
     }
 
     /// Whether an attempt may have come before this one, with a publication whose report was lost.
@@ -254,10 +270,17 @@ impl<'a> Attempt<'a> {
                 self.result.status = match failure.kind {
                     FailureKind::TestFailed => NodeStatus::Fail,
                     FailureKind::Canceled => NodeStatus::Skipped,
+                    _ if self.result.status == NodeStatus::PartialSuccess => NodeStatus::PartialSuccess,
                     _ => NodeStatus::Error,
                 };
                 if failure.kind != FailureKind::TestFailed {
-                    self.result.message = Some(failure.describe(self.node));
+                    let description = failure.describe(self.node);
+                    // dbt's words for what became of the batches go first.
+                    let batches = self.result.message.take().filter(|_| self.result.batches.is_some());
+                    self.result.message = Some(match batches {
+                        Some(batches) => format!("{batches}\n{description}"),
+                        None => description,
+                    });
                 }
                 outcome
             }

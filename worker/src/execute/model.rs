@@ -28,10 +28,14 @@ impl Attempt<'_> {
             existing: None,
             sql: &sql,
             dialect: self.adapter.kind(),
-            full_refresh: should_full_refresh(node, self.run.options.full_refresh),
+            full_refresh: match &self.part {
+                Some(part) if part.extends => false,
+                _ => should_full_refresh(node, self.run.options.full_refresh),
+            },
             builder: self.builder(),
             columns: &[],
             held_grants: &[],
+            batch: self.part.map(|part| part.batch.span),
         };
         if Shape::of(&request)? == Shape::Nothing {
             self.result.status = NodeStatus::NoOp;

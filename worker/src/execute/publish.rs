@@ -145,19 +145,25 @@ impl Attempt<'_> {
         response: Option<Response>,
     ) -> Result<Publication> {
         let after = hook::render(session, hooks, true)?;
+        let bare = self.bare_publication(target, response);
         let after = after.into_iter().map(|sql| Statement::Sql { sql, main: false });
         let statements = plan.publication.iter().cloned().chain(after).map(|statement| match statement {
             Statement::Sql { sql, main } => Statement::Sql { sql: self.adapter.commented(&sql).into_owned(), main },
             other => other,
         });
-        Ok(Publication {
+        Ok(Publication { statements: statements.collect(), ..bare })
+    }
+
+    /// A publication that changes nothing but the publish log.
+    pub(super) fn bare_publication(&self, target: &Relation, response: Option<Response>) -> Publication {
+        Publication {
             run: self.assignment.run,
             node: self.assignment.node.clone(),
             epoch: self.assignment.epoch,
             relation: target.clone(),
-            statements: statements.collect(),
+            statements: Vec::new(),
             response,
-        })
+        }
     }
 
     /// Notes what a deferred publication did.

@@ -34,6 +34,7 @@ impl Attempt<'_> {
             builder: self.builder(),
             columns: &[],
             held_grants: &[],
+            batch: None,
         };
         let seeding = Seeding::of(&request)?;
         self.warn(&ignored::warnings(&request, false)?);

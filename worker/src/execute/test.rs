@@ -97,6 +97,7 @@ impl Attempt<'_> {
             builder: self.builder(),
             columns: &[],
             held_grants: &[],
+            batch: None,
         };
         let mut macros = self.macros(session);
         let plan = match kind {

@@ -55,5 +55,6 @@ pub fn request<'a>(
         builder: Builder { run: RunId(uuid::Uuid::nil()), epoch: Epoch(7) },
         columns: &[],
         held_grants: &[],
+        batch: None,
     }
 }

@@ -4,6 +4,7 @@
 //! publication, the relation's columns are brought in line and the rows are appended, replaced or merged.
 
 use common::diagnostic::Code;
+use common::microbatch;
 use common::relation::quote_identifier;
 use common::table::Column;
 use common::target::AdapterType;
@@ -21,6 +22,8 @@ pub enum Strategy {
     Append,
     DeleteInsert,
     Merge,
+    /// The rows of one batch of event time.
+    Microbatch,
     /// `get_incremental_<name>_sql` of the project.
     Custom(String),
 }
@@ -43,7 +46,7 @@ impl Strategy {
             ("default", AdapterType::Postgres) | ("append", _) => Self::Append,
             ("delete+insert", _) => Self::DeleteInsert,
             ("merge", _) => Self::Merge,
-            ("microbatch", _) => return Err(Failure::unsupported("incremental strategy 'microbatch'")),
+            (microbatch::STRATEGY, _) => Self::Microbatch,
             ("insert_overwrite", dialect) => {
                 let message =
                     format!("The incremental strategy 'insert_overwrite' is not valid for this adapter ({dialect})");
@@ -58,6 +61,7 @@ impl Strategy {
             Self::Append => "append".to_owned(),
             Self::DeleteInsert => "delete_insert".to_owned(),
             Self::Merge => "merge".to_owned(),
+            Self::Microbatch => microbatch::STRATEGY.to_owned(),
             Self::Custom(name) => name.replace('+', "_"),
         }
     }
@@ -132,6 +136,14 @@ fn strategy_sql(
                 .into_iter()
                 .chain([merge::sql(request, arguments)?])
                 .collect()),
+        },
+        Strategy::Microbatch => match request.dialect {
+            AdapterType::Duckdb => super::microbatch::sql(request, arguments),
+            AdapterType::Postgres if request.node.config.unique_key.is_empty() => {
+                let message = "dbt-postgres 'microbatch' requires a `unique_key` config";
+                Err(Failure::user(Code::CompilerError, message))
+            }
+            AdapterType::Postgres => strategy_sql(request, &Strategy::Merge, arguments, overrides),
         },
         Strategy::Custom(_) => {
             let message = format!(

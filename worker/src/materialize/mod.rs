@@ -21,6 +21,7 @@ pub mod incremental;
 pub mod indexes;
 pub mod materialized_view;
 pub mod merge;
+mod microbatch;
 pub mod overrides;
 pub mod plan;
 pub mod schema_change;
@@ -37,6 +38,7 @@ mod tests;
 
 use common::RelationType;
 use common::manifest::Node;
+use common::microbatch::Span;
 use common::relation::Relation;
 use common::target::AdapterType;
 
@@ -65,6 +67,8 @@ pub struct Request<'a> {
     pub columns: &'a [String],
     /// Privileges that others hold on the existing relation, where it survives the publication: (privilege, grantee).
     pub held_grants: &'a [(String, String)],
+    /// The event times of a batch, of a microbatch model.
+    pub batch: Option<Span>,
 }
 
 impl Request<'_> {

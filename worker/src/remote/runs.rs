@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use common::bundle::BundleFile;
 use common::diagnostic::Code;
@@ -61,6 +61,8 @@ pub struct Remote {
     profiles: Profiles,
     search: profiles::Search,
     open: Mutex<Known>,
+    /// Manifests of open runs, by bundle and manifest digest: runs of one schedule, say, share theirs.
+    manifests: Mutex<HashMap<(ContentDigest, String), Weak<Manifest>>>,
 }
 
 #[derive(Default)]
@@ -85,7 +87,8 @@ struct Ready {
 
 impl Remote {
     pub fn new(source: Arc<dyn Source>, cache: Cache, search: profiles::Search) -> Self {
-        Self { source, cache, profiles: Profiles::new(search.clone()), search, open: Mutex::default() }
+        let (open, manifests) = Default::default();
+        Self { source, cache, profiles: Profiles::new(search.clone()), search, open, manifests }
     }
 
     fn state(&self, run: RunId) -> Arc<Mutex<State>> {
@@ -117,7 +120,7 @@ impl Remote {
             env: Arc::clone(&self.search.env),
             ..Invocation::default()
         };
-        let manifest = parse(&bundle.folder, &described, &invocation)?;
+        let manifest = self.manifest(&bundle.folder, &described, &invocation)?;
         let invocation = Invocation {
             verb: described.options.verb.as_str().to_owned(),
             full_refresh: described.options.full_refresh,
@@ -129,11 +132,25 @@ impl Remote {
             output: Arc::new(ToTranscript),
             ..invocation
         };
-        let compiler = Compiler::new(Arc::new(manifest), target.clone(), invocation);
+        let compiler = Compiler::new(manifest, target.clone(), invocation);
         let told = Told { source: Arc::clone(&self.source), run };
         let run = Run::new(compiler, described.options, target, bundle.folder.clone(), Artifacts::Report)
             .with_history(Box::new(told));
         Ok(Ready { opened: Opened { run: Arc::new(run), warehouse }, _bundle: bundle })
+    }
+
+    /// The manifest that the run's plan was made from: one that an open run has, or else parsed.
+    fn manifest(&self, folder: &Path, described: &Described, invocation: &Invocation) -> Result<Arc<Manifest>, Error> {
+        let key = (described.bundle, described.manifest_digest.clone());
+        let manifests = || self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(manifest) = manifests().get(&key).and_then(Weak::upgrade) {
+            return Ok(manifest);
+        }
+        let manifest = Arc::new(parse(folder, described, invocation)?);
+        let mut manifests = manifests();
+        manifests.retain(|_, manifest| manifest.strong_count() > 0);
+        manifests.insert(key, Arc::downgrade(&manifest));
+        Ok(manifest)
     }
 
     fn fetch(&self, digest: ContentDigest) -> Result<Arc<Bundle>, Error> {

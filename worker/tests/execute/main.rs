@@ -5,6 +5,7 @@
 mod builds;
 mod data_tests;
 mod groups;
+mod microbatch;
 mod projects;
 mod readers;
 mod seeds;

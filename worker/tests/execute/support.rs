@@ -101,6 +101,7 @@ impl Project {
             packages: [("p".to_owned(), settings)].into_iter().collect(),
             dispatch: BTreeMap::new(),
             query_comment: None,
+            has_batches: true,
         };
         let mut options = RunOptions::new(Verb::Build);
         configure(&mut options);
