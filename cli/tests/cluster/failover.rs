@@ -108,8 +108,9 @@ fn batches_that_a_dead_worker_published_are_not_built_again() {
     let mut fleet = Fleet::start(project, 1, 1);
     let mut database = fleet.client();
     hold(&mut database);
-    let build =
+    let mut build =
         fleet.begin(&["build", "-s", "+daily", "--event-time-start", "2026-01-01", "--event-time-end", "2026-01-06"]);
+    build.await_line("START sql microbatch model main.daily");
     fleet.until("two batches", || database.published().iter().any(|node| node == "model.p.daily[2026-01-02]"));
     fleet.worker(0).signal("KILL");
     fleet.worker(0).code();

@@ -435,28 +435,6 @@ fn rows_are_merged() {
 }
 
 #[test]
-fn a_batch_replaces_the_rows_of_its_event_times() {
-    let mut node = incremental_node(Some("microbatch"), &[], false);
-    let refused =
-        |node: &Node, dialect, words| refuse(node, dialect, Some(RelationType::Table), Code::CompilerError, words);
-    refused(&node, Duckdb, "requires an 'event_time'");
-    refused(&node, Postgres, "requires a `unique_key`");
-    node.config.event_time = Some(json!("at"));
-    refused(&node, Duckdb, "requires a batch");
-    node.config.incremental_predicates = vec!["n > 1".to_owned()];
-    let (target, existing) = (target(), existing(RelationType::Table));
-    let day = |day: i64| common::Timestamp(day * 86_400_000_000);
-    let batch = Some(common::microbatch::Span { start: day(19_723), end: day(19_724) });
-    let plan = build(&Request { batch, ..request(Duckdb, &node, &target, Some(&existing)) }).unwrap();
-    let shown = show(&plan);
-    let times = "at >= '2024-01-01 00:00:00+00:00' and at < '2024-01-02 00:00:00+00:00'";
-    assert!(shown.contains(&format!("delete from \"db\".\"main\".\"x\"\nwhere {times}\n    and (n > 1)")), "{shown}");
-    assert!(shown.contains(&format!("where {times}")) && shown.contains("insert into"), "{shown}");
-    node.config.unique_key = vec!["id".to_owned()];
-    refused(&node, Duckdb, "does not support 'unique_key'");
-}
-
-#[test]
 fn what_is_not_supported_is_refused_by_name() {
     let table = Some(RelationType::Table);
     refuse(
