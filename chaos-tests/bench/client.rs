@@ -1,7 +1,9 @@
 //! Calls that the measurements make.
 
 use anyhow::{Context, Result};
+use common::Timestamp;
 use proto::client::Replicas;
+use proto::scalar::to_timestamp;
 use proto::v1;
 use proto::v1::cluster_service_client::ClusterServiceClient;
 use proto::v1::run_service_client::RunServiceClient;
@@ -38,6 +40,34 @@ pub async fn cancel(replicas: &Replicas, run: &str) -> Result<()> {
     };
     replicas.call(cancel).await?;
     Ok(())
+}
+
+/// A run that has ended, with its tasks.
+pub struct FinishedRun {
+    /// The tick's nominal time.
+    pub scheduled_at: Timestamp,
+    pub tasks: Vec<v1::Task>,
+}
+
+/// The latest runs of a project, without those under way.
+pub async fn finished_runs(replicas: &Replicas, project: &str) -> Result<Vec<FinishedRun>> {
+    let states = [v1::RunState::Success, v1::RunState::Failed, v1::RunState::Canceled].map(Into::into);
+    let request = v1::ListRunsRequest { project: project.to_owned(), states: states.into(), ..Default::default() };
+    let list = |channel| {
+        let request = request.clone();
+        async move { RunServiceClient::new(channel).list_runs(request).await }
+    };
+    let mut finished = Vec::new();
+    for run in replicas.call(list).await?.into_inner().runs {
+        let request = v1::GetRunRequest { run_id: run.run_id, with_tasks: true, ..Default::default() };
+        let get = |channel| {
+            let request = request.clone();
+            async move { RunServiceClient::new(channel).get_run(request).await }
+        };
+        let tasks = replicas.call(get).await?.into_inner().tasks;
+        finished.push(FinishedRun { scheduled_at: to_timestamp(run.scheduled_at), tasks });
+    }
+    Ok(finished)
 }
 
 /// Times of the leader's clock in the run's journal, in seconds: submission and end.

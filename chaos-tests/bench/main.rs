@@ -12,6 +12,7 @@ mod disk;
 mod figures;
 mod measurements;
 mod noop;
+mod statements;
 mod ticks;
 mod workload;
 
@@ -65,7 +66,7 @@ impl Part {
             Self::Large => 120,
             Self::Memory => 180,
             Self::Kills => 240,
-            Self::Ticks => 420,
+            Self::Ticks => 480,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Schedules: how late their ticks are, how many can be due at once, and what they cost while none is.
 //!
-//! Lateness is taken at a worker that does nothing: from the second at which a tick was due to its assignment.
+//! Lateness is taken at a worker that does nothing, from the second at which a tick was due to its assignment; and, in `statements`, at
+//! one that runs SQL.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::figures::{Samples, Target, say};
 use crate::measurements::cpu;
 use crate::noop::{Config, Noop};
-use crate::workload;
+use crate::{statements, workload};
 
 /// Ticks, one a second, whose lateness is measured.
 const SECONDS: u64 = 60;
@@ -25,6 +26,7 @@ const IDLE_FOR: Duration = Duration::from_secs(25);
 const MODELS: usize = 100;
 
 pub async fn measure(cluster: &mut Cluster) -> Result<()> {
+    statements::measure(cluster).await?;
     let project = workload::wide(cluster, MODELS)?;
     kontiki(cluster, &project, &["project", "deploy"]).await?;
     let config = Config { name: "noop-ticks".to_owned(), slots: 1_024, pause: Duration::ZERO };
@@ -70,7 +72,7 @@ async fn declare(cluster: &Cluster, project: &Path, count: usize, cron: impl Fn(
     kontiki(cluster, project, &["schedule", "apply"]).await
 }
 
-async fn kontiki(cluster: &Cluster, project: &Path, arguments: &[&str]) -> Result<()> {
+pub async fn kontiki(cluster: &Cluster, project: &Path, arguments: &[&str]) -> Result<()> {
     let mut command = Command::new(&cluster.kontiki);
     command.args(["--quiet", "--server", &cluster.servers()]).args(arguments).arg("--project-dir").arg(project);
     let output = tokio::task::spawn_blocking(move || command.output()).await??;

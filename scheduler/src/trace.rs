@@ -126,6 +126,7 @@ impl Spans {
             | Event::RunStopping { .. }
             | Event::BlobsCollected { .. }
             | Event::TickDecided { .. }
+            | Event::TranscriptsForgotten { .. }
             | Event::TranscriptKept { .. }
             | Event::TaskCancelRequested { .. } => Vec::new(),
         }

@@ -314,8 +314,13 @@ fn whoever_watches_goes_on_where_it_stopped() {
 }
 
 fn leader(state: State, first: Proposer) -> Leader {
-    let policy =
-        Policy { lease: Duration::from_secs(10), lose_on_disconnect: false, runs_kept: 10, history_kept: None };
+    let policy = Policy {
+        lease: Duration::from_secs(10),
+        lose_on_disconnect: false,
+        runs_kept: 10,
+        history_kept: None,
+        transcripts_kept: None,
+    };
     Leader::new(state, policy, first, Timestamp(0))
 }
 

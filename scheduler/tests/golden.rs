@@ -134,7 +134,9 @@ fn states_have_golden_bytes() {
     let mut machine = Machine { now: AT, ..Machine::default() };
     machine.register("v", 1);
     machine.apply(Command::PutBlob { digest: ContentDigest([7; 32]), size: 10, offset: 0, bytes: vec![0; 10] });
-    for command in commands::all().into_values() {
+    // What came after the version was written changes no byte of it.
+    let is_newer = |command: &Command| matches!(command, Command::ForgetTranscripts { .. });
+    for command in commands::all().into_values().filter(|command| !is_newer(command)) {
         machine.apply(command);
     }
     assert_eq!(machine.state.runs().count(), 1);

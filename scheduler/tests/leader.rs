@@ -27,7 +27,8 @@ struct Fixture {
 
 impl Fixture {
     fn new(lose_on_disconnect: bool) -> Self {
-        let policy = Policy { lease: LEASE, lose_on_disconnect, runs_kept: 2, history_kept: None };
+        let policy =
+            Policy { lease: LEASE, lose_on_disconnect, runs_kept: 2, history_kept: None, transcripts_kept: None };
         Self { leader: Leader::new(State::default(), policy, FIRST, Timestamp(0)), now: Timestamp(0) }
     }
 
@@ -206,7 +207,8 @@ fn a_silent_worker_is_lost_when_its_lease_ends() {
 fn a_new_leader_gives_every_worker_a_whole_lease() {
     let mut fixture = Fixture::new(false);
     fixture.hello(1, "w", vec![]);
-    let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 2, history_kept: None };
+    let policy =
+        Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 2, history_kept: None, transcripts_kept: None };
     let later = Timestamp(60_000_000);
     fixture.leader = Leader::new(fixture.leader.resign().state, policy, FIRST, later);
     assert_eq!(fixture.leader.next_tick(), Some(later.plus(LEASE)));
@@ -226,7 +228,13 @@ fn the_oldest_finished_runs_are_forgotten() {
 #[test]
 fn what_is_older_than_history_is_kept_is_forgotten() {
     let kept = Duration::from_secs(7_200);
-    let policy = Policy { lease: LEASE, lose_on_disconnect: false, runs_kept: 10, history_kept: Some(kept) };
+    let policy = Policy {
+        lease: LEASE,
+        lose_on_disconnect: false,
+        runs_kept: 10,
+        history_kept: Some(kept),
+        transcripts_kept: None,
+    };
     let mut fixture = Fixture::new(false);
     fixture.propose(submit(plan(1, &[])));
     fixture.turn();

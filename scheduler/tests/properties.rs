@@ -132,6 +132,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         1 => (run(), cause).prop_map(|(run, cause)| Action::Command(Command::CancelRun { run, cause })),
         3 => run().prop_map(retry),
         1 => vec(run(), 0..3).prop_map(|runs| Action::Command(Command::RemoveRuns { runs })),
+        1 => vec(run(), 0..3).prop_map(|runs| Action::Command(Command::ForgetTranscripts { runs })),
     ]
 }
 

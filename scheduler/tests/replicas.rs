@@ -19,7 +19,7 @@ use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
 use scheduler::backup;
 use scheduler::replica::{self, Config, Consistency, Durability, Error, Handle, Role, Status};
-use scheduler::state::{Command, Event, Reply, transcripts};
+use scheduler::state::{Command, Event, Reply, State, transcripts};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
@@ -544,6 +544,28 @@ fn transcripts_reach_every_replica_and_go_with_their_run() {
     cluster.nodes[leader].forward(&Command::RemoveRuns { runs: vec![run] });
     for replica in &cluster.nodes {
         assert!(!replica.runs(Consistency::Linearizable).contains(&1));
+        assert!(!replica.handle().transcripts(run).exists());
+    }
+}
+
+#[test]
+fn old_transcripts_are_forgotten_and_their_runs_are_not() {
+    let cluster = Cluster::start(3, |config| config.policy.transcripts_kept = Some(Duration::from_millis(1)));
+    cluster.nodes[0].submit(1);
+    let leader = cluster.leader();
+    work_until(&cluster.nodes[leader], "w", 1);
+    let run = support::run_id(1);
+    for replica in &cluster.nodes {
+        replica.on(async {
+            let handle = replica.handle();
+            let mut applied = handle.applied();
+            let is_so = |state: &State| {
+                state.run(&run).is_some_and(|run| run.is_finished()) && state.transcripts_of(&run).is_none()
+            };
+            while !handle.read(Consistency::Stale, is_so).await.unwrap() {
+                applied.changed().await.unwrap();
+            }
+        });
         assert!(!replica.handle().transcripts(run).exists());
     }
 }

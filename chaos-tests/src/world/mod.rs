@@ -107,7 +107,13 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, planted: Option<Planted>) -> Self {
         let mut dice = Dice::new(seed);
-        let policy = Policy { lease: LEASE, lose_on_disconnect: dice.percent(50), runs_kept: 100, history_kept: None };
+        let policy = Policy {
+            lease: LEASE,
+            lose_on_disconnect: dice.percent(50),
+            runs_kept: 100,
+            history_kept: None,
+            transcripts_kept: None,
+        };
         let trouble = Trouble { transient: dice.below(12), unknown_commit: dice.below(30) };
         let broken = (0..8).filter(|_| dice.percent(6)).map(|index| NodeId::new(format!("model.sim.n{index}")));
         let broken = broken.collect();

@@ -65,5 +65,6 @@ fn of_settings(settings: config::Server, port: u16) -> Config {
     config.policy.lease = settings.lease;
     config.policy.runs_kept = settings.runs_kept as usize;
     config.policy.history_kept = Some(settings.history_kept);
+    config.policy.transcripts_kept = Some(settings.transcripts_kept);
     config
 }

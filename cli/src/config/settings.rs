@@ -27,6 +27,8 @@ section! {
         "runs-kept" runs_kept: u32 = "1000",
         #[doc = "Finished runs, and what was decided about ticks of schedules, are remembered for so long at most"]
         "history-kept" history_kept: Duration = "2160h",
+        #[doc = "What the attempts of finished runs left, their SQL and logs, is kept for so long at most"]
+        "transcripts-kept" transcripts_kept: Duration = "720h",
         #[doc = "How often the leader is heard by its followers"]
         "heartbeat-interval" heartbeat_interval: Duration = "100ms",
         #[doc = "The shorter end of the random time that a replica waits, beyond the longer one, before it stands for election"]

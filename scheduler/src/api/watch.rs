@@ -136,6 +136,7 @@ fn wire(tasks: u32, at: Timestamp, event: Event) -> Option<Wire> {
         | Event::RunRemoved { .. }
         | Event::BlobsCollected { .. }
         | Event::TickDecided { .. }
+        | Event::TranscriptsForgotten { .. }
         | Event::TranscriptKept { .. } => return None,
     })
 }

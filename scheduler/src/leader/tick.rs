@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{RunId, Timestamp, WorkerId};
 
 use crate::state::planted::Bug;
-use crate::state::{Command, State};
+use crate::state::{Command, RunState, State};
 
 /// How the leader judges time.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Policy {
     pub runs_kept: usize,
     /// Finished runs and decided ticks are remembered for so long at most.
     pub history_kept: Option<Duration>,
+    /// What the attempts of finished runs left, their SQL and logs, is kept for so long at most.
+    pub transcripts_kept: Option<Duration>,
 }
 
 /// When each worker was last heard. Lives on the leader only: heartbeats never enter the log.
@@ -57,6 +59,9 @@ impl Liveness {
 /// Old ticks are looked for so often.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
+/// Runs whose transcripts are forgotten at once.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+
 /// How long files are kept that no bundle names: long enough to upload the rest of a project.
 const LOOSE_KEPT: Duration = Duration::from_secs(3_600);
 
@@ -70,7 +75,16 @@ pub(super) fn next(state: &State, liveness: &Liveness, policy: &Policy) -> Optio
         run.into_iter().chain(ticks).min()
     });
     let deadline = state.alerts().next_deadline();
-    [lease, loose, old, deadline, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
+    let transcripts = policy.transcripts_kept.and_then(|kept| told(state).next().map(|(_, at)| at.plus(kept)));
+    [lease, loose, old, deadline, transcripts, state.next_retry(), state.next_timeout()].into_iter().flatten().min()
+}
+
+/// Runs with transcripts and when they finished, from the oldest on; up to the first that has not finished.
+fn told(state: &State) -> impl Iterator<Item = (RunId, Timestamp)> {
+    state.transcripts().map_while(|(id, _)| match state.run(id)?.state {
+        RunState::Finished { at, .. } => Some((*id, at)),
+        _ => None,
+    })
 }
 
 fn has_ticks(state: &State) -> bool {
@@ -105,6 +119,13 @@ pub fn tick(state: &State, liveness: &Liveness, policy: &Policy, now: Timestamp)
     let runs: Vec<RunId> = old.map(|(_, (_, run))| run).collect();
     if !runs.is_empty() {
         commands.push(Command::RemoveRuns { runs });
+    }
+    if let Some(kept) = policy.transcripts_kept {
+        let old = told(state).take_while(|(_, at)| at.plus(kept) <= now).map(|(run, _)| run);
+        let runs: Vec<RunId> = old.take(FORGOTTEN_AT_ONCE).collect();
+        if !runs.is_empty() {
+            commands.push(Command::ForgetTranscripts { runs });
+        }
     }
     if let Some(kept) = policy.history_kept.filter(|_| has_ticks(state)) {
         let before = Timestamp(now.as_micros().saturating_sub(i64::try_from(kept.as_micros()).unwrap_or(i64::MAX)));

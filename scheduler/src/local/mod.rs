@@ -49,7 +49,13 @@ impl Config {
     }
 
     fn policy(&self) -> Policy {
-        Policy { lease: self.lease, lose_on_disconnect: true, runs_kept: self.runs_kept, history_kept: None }
+        Policy {
+            lease: self.lease,
+            lose_on_disconnect: true,
+            runs_kept: self.runs_kept,
+            history_kept: None,
+            transcripts_kept: None,
+        }
     }
 }
 

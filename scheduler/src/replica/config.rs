@@ -70,6 +70,7 @@ impl Config {
                 lose_on_disconnect: false,
                 runs_kept: 1_000,
                 history_kept: None,
+                transcripts_kept: None,
             },
             snapshot_entries: 20_000,
             sync: Durability::default(),

@@ -136,6 +136,10 @@ pub enum Command {
         /// One that is not here waits for nothing.
         gates: BTreeMap<ScheduleName, SourceGate>,
     },
+    /// Forgets what the attempts of finished runs left; the runs themselves stay.
+    ForgetTranscripts {
+        runs: Vec<RunId>,
+    },
 }
 
 impl Command {
@@ -170,6 +174,7 @@ impl Command {
             Self::SettleNotices { .. } => "settle_notices",
             Self::TellDeadlines => "tell_deadlines",
             Self::DeclareSchedules { .. } => "declare_schedules",
+            Self::ForgetTranscripts { .. } => "forget_transcripts",
         }
     }
 }

@@ -83,6 +83,10 @@ pub enum Event {
         offset: u64,
         piece: Vec<u8>,
     },
+    /// Nobody will ask for the run's file of transcripts any more.
+    TranscriptsForgotten {
+        run: RunId,
+    },
     /// Of a tick that waited, a second time when its run begins.
     TickDecided {
         schedule: ScheduleName,
@@ -99,6 +103,7 @@ impl Event {
             | Self::WorkerLost { .. }
             | Self::BlobsCollected { .. }
             | Self::TranscriptKept { .. }
+            | Self::TranscriptsForgotten { .. }
             | Self::TickDecided { .. } => None,
             Self::TaskAssigned { assignment, .. } => Some(assignment.run),
             Self::RunSubmitted { run }

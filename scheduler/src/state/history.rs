@@ -113,6 +113,7 @@ impl Run {
             | Event::RunRemoved { .. }
             | Event::BlobsCollected { .. }
             | Event::TickDecided { .. }
+            | Event::TranscriptsForgotten { .. }
             | Event::TranscriptKept { .. } => return,
         };
         self.journal.push(at, record);

@@ -85,6 +85,7 @@ pub fn all() -> BTreeMap<&'static str, Command> {
         },
         Command::TellDeadlines,
         Command::DeclareSchedules { puts: vec![put()], gates: gates() },
+        Command::ForgetTranscripts { runs: vec![run_id(1)] },
     ];
     commands.into_iter().map(|command| (listed(&command), command)).collect()
 }
@@ -229,6 +230,7 @@ fn listed(command: &Command) -> &'static str {
         | Command::TestChannel { .. }
         | Command::SettleNotices { .. }
         | Command::TellDeadlines
-        | Command::DeclareSchedules { .. } => command.name(),
+        | Command::DeclareSchedules { .. }
+        | Command::ForgetTranscripts { .. } => command.name(),
     }
 }

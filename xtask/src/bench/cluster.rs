@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::measure;
 use super::report::{Report, Section};
+use crate::duckdb;
 use crate::run::{cargo, root, run, target};
 
 #[derive(Args)]
@@ -51,6 +52,7 @@ impl Cluster {
             .arg(target().join("bench/cluster"))
             .args(["--kills", &self.kills.to_string(), "--tasks", &self.tasks.to_string()])
             .args(self.only.iter().flat_map(|parts| ["--only", parts]))
+            .env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?.canonicalize()?)
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the measurement")?;

@@ -422,7 +422,9 @@ impl Core {
                 Event::BlobsCollected { digests } => {
                     digests.iter().try_for_each(|digest| self.blobs.remove(&digest.to_string()))?;
                 }
-                Event::RunRemoved { run } => self.blobs.remove(&run.to_string())?,
+                Event::RunRemoved { run } | Event::TranscriptsForgotten { run } => {
+                    self.blobs.remove(&run.to_string())?;
+                }
                 Event::TranscriptKept { run, offset, piece } => {
                     // Transcripts are for people: a replica that cannot keep one works on, and whoever asks it is told to ask another.
                     if let Err(error) = self.blobs.write(&run.to_string(), *offset, piece) {

@@ -7,6 +7,7 @@ mod deploy_project;
 mod drain_worker;
 mod enforce_timeouts;
 mod forget_ticks;
+mod forget_transcripts;
 mod keep_transcripts;
 mod lose_worker;
 mod pause_schedule;
@@ -78,6 +79,7 @@ pub(super) fn dispatch(state: &mut State, entry: &mut Entry, command: Command) -
         Command::SettleNotices { settled } => settle_notices::apply(state, entry, settled),
         Command::TellDeadlines => tell_deadlines::apply(state, entry),
         Command::DeclareSchedules { puts, gates } => put_schedules::declare(state, entry, puts, gates),
+        Command::ForgetTranscripts { runs } => forget_transcripts::apply(state, entry, &runs),
     }
 }
 
