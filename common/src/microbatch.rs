@@ -183,13 +183,13 @@ impl Microbatch {
             None => self.size.offset(end, -1 - i64::from(self.lookback)),
         };
         let batches = Batches { size: self.size, span: Span { start, end } };
-        (batches.len() <= BATCHES_MAX).then_some(batches)
+        (batches.count() <= BATCHES_MAX).then_some(batches)
     }
 }
 
 impl Batches {
     /// How many there are; more than [`BATCHES_MAX`] are not counted further.
-    pub fn len(self) -> usize {
+    pub fn count(self) -> usize {
         self.iter().take(BATCHES_MAX + 1).count()
     }
 
@@ -247,7 +247,7 @@ impl BatchResults {
 
     /// How many were built, of how many.
     pub fn counts(&self) -> (usize, usize) {
-        let all = self.batches.len();
+        let all = self.batches.count();
         let failed: u32 = self.failed.iter().map(|(from, before)| before.saturating_sub(*from)).sum();
         (all.saturating_sub(failed as usize), all)
     }

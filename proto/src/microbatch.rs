@@ -56,7 +56,7 @@ pub fn to_results(results: v1::BatchResults) -> Result<BatchResults, Invalid> {
     };
     let span = Span { start: to_timestamp(results.start), end: to_timestamp(results.end) };
     let batches = Batches { size, span };
-    if batches.len() > common::microbatch::BATCHES_MAX {
+    if batches.count() > common::microbatch::BATCHES_MAX {
         return Err(Invalid::new("batches", "are more than a run may have"));
     }
     let failed = results.failed.into_iter().map(|range| (range.from, range.before)).collect();
