@@ -33,7 +33,7 @@ impl Cluster {
         let held = (0..REPLICAS).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
         let addresses = held.iter().map(|port| Ok(port.local_addr()?.to_string())).collect::<Result<Vec<_>>>()?;
         drop(held);
-        let replicas = Replicas::new(addresses.iter().map(String::as_str), PATIENCE)?;
+        let replicas = Replicas::new(addresses.iter().map(String::as_str), PATIENCE, None)?;
         let (kontiki, folder, processes) = (kontiki.to_owned(), folder.to_owned(), Vec::new());
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut cluster = Self { kontiki, folder, replicas, addresses, environment, processes };

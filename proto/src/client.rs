@@ -13,6 +13,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::dial;
+use crate::tls::Tls;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A replica that does not answer pings for this long is as good as gone, even where its machine keeps the connection open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
@@ -48,18 +51,23 @@ struct Shared {
     configured: Vec<String>,
     learned: Vec<String>,
     channels: HashMap<String, Channel>,
+    tls: Option<Tls>,
     /// The one that answered last.
     preferred: Option<String>,
 }
 
 impl Replicas {
-    /// `patience` is how long calls look for a replica that can do what they ask before they fail.
-    pub fn new<'a>(addresses: impl IntoIterator<Item = &'a str>, patience: Duration) -> Result<Self, Error> {
+    /// `patience` is how long calls look for a replica that can do what they ask before they fail. Without `tls` connections are plain.
+    pub fn new<'a>(
+        addresses: impl IntoIterator<Item = &'a str>,
+        patience: Duration,
+        tls: Option<Tls>,
+    ) -> Result<Self, Error> {
         let configured = addresses.into_iter().map(normal).collect::<Result<Vec<_>, _>>()?;
         if configured.is_empty() {
             return Err(Error::NoReplica);
         }
-        let shared = Shared { configured, learned: Vec::new(), channels: HashMap::new(), preferred: None };
+        let shared = Shared { configured, learned: Vec::new(), channels: HashMap::new(), tls, preferred: None };
         Ok(Self { shared: Arc::new(Mutex::new(shared)), patience })
     }
 
@@ -103,14 +111,14 @@ impl Replicas {
             return Ok(channel.clone());
         }
         let endpoint = Endpoint::from_shared(address.clone()).map_err(|_| Error::Address(address.clone()))?;
-        let channel = endpoint
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        self.shared().channels.insert(address, channel.clone());
+            .keep_alive_while_idle(true);
+        let mut shared = self.shared();
+        let channel = dial::lazily(endpoint, shared.tls.as_ref());
+        shared.channels.insert(address, channel.clone());
         Ok(channel)
     }
 
@@ -236,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_preferred_one_comes_first_and_none_twice() {
-        let replicas = Replicas::new(["a:1", "b:1"], Duration::ZERO).unwrap();
+        let replicas = Replicas::new(["a:1", "b:1"], Duration::ZERO, None).unwrap();
         replicas.learn(["b:1", "c:1"]);
         replicas.prefer("c:1");
         assert_eq!(replicas.addresses(), ["http://c:1", "http://a:1", "http://b:1"]);
@@ -244,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_goes_on_until_a_replica_can_answer() {
-        let replicas = Replicas::new(["a:1", "b:1"], Duration::from_secs(10)).unwrap();
+        let replicas = Replicas::new(["a:1", "b:1"], Duration::from_secs(10), None).unwrap();
         let calls = AtomicUsize::new(0);
         let answer = replicas.call(|_| {
             let call = calls.fetch_add(1, Ordering::Relaxed);
@@ -276,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_refused_is_not_repeated_and_patience_ends() {
-        let replicas = Replicas::new(["a:1"], Duration::from_millis(30)).unwrap();
+        let replicas = Replicas::new(["a:1"], Duration::from_millis(30), None).unwrap();
         let calls = AtomicUsize::new(0);
         let refused = replicas.call(|_| {
             calls.fetch_add(1, Ordering::Relaxed);

@@ -3,9 +3,11 @@
 //! Invariant: domain types never derive protobuf. Those of `common` are converted here and nowhere else; what cannot be converted
 //! is refused with the name of the field.
 
+pub mod access;
 pub mod alert;
 pub mod client;
 pub mod description;
+pub mod dial;
 pub mod invalid;
 pub mod microbatch;
 pub mod project;
@@ -14,6 +16,7 @@ pub mod scalar;
 pub mod schedule;
 pub mod session;
 pub mod task;
+pub mod tls;
 pub mod transcript;
 
 /// Messages, clients and servers as generated.

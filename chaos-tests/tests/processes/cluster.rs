@@ -78,7 +78,7 @@ impl Cluster {
             worker_flags: wishes.worker_flags,
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let replicas = Replicas::new(fleet.addresses().iter().map(String::as_str), PATIENCE).unwrap();
+        let replicas = Replicas::new(fleet.addresses().iter().map(String::as_str), PATIENCE, None).unwrap();
         let deployed = fleet.command(&["project", "deploy"]).output().unwrap();
         assert!(deployed.status.success(), "{}\n{}", String::from_utf8_lossy(&deployed.stderr), fleet.logs());
         Self { fleet, runtime, replicas, warehouse, _project: project }

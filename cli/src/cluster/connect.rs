@@ -11,7 +11,7 @@ use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
-use super::context;
+use super::{context, tls};
 use crate::project::{Call, Refused};
 
 /// How long a call looks for a replica that answers: longer than an election takes.
@@ -37,7 +37,8 @@ impl<'a> Connected<'a> {
     }
 
     pub fn to(call: &'a Call, servers: &[String]) -> Result<Self, Refused> {
-        let replicas = Replicas::new(servers.iter().map(String::as_str), PATIENCE)
+        let tls = tls::of_call(call)?;
+        let replicas = Replicas::new(servers.iter().map(String::as_str), PATIENCE, tls)
             .map_err(|error| call.refuse_with(Code::Usage, &error))?;
         let runtime = runtime(1).map_err(|error| call.refuse_with(Code::Io, &error))?;
         Ok(Self { call, replicas, runtime })

@@ -72,7 +72,8 @@ fn change(call: &Call, verb: &args::Context) -> Result<Exit, Diagnostic> {
                 return Err(Diagnostic::error(Code::Usage, "'local' stands for this machine and cannot be set"));
             }
             // Wrong addresses are told now rather than at the first use.
-            let check = proto::client::Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO);
+            let check =
+                proto::client::Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO, None);
             check.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;
             contexts.contexts.insert(name.clone(), Context { servers: servers.clone() });
             save(&contexts)?;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use worker::remote::{Search, Stop};
 
 use super::replica::{Replica, listen};
-use super::{args, connect, process};
+use super::{args, connect, process, tls};
 use crate::config::Layers;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -18,6 +18,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 pub fn dev(call: &Call, dev: &args::Dev) -> Result<Exit, Refused> {
     process::prepare(call, &mut Layers::default())?;
+    let hint = "'kontiki server' and 'kontiki worker' make a cluster for others";
+    tls::refuse_strangers(&dev.listen, hint).map_err(|diagnostic| call.refuse(diagnostic))?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
     let exit = runtime.block_on(async {
         let stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
@@ -67,5 +69,6 @@ fn worker(call: &Call, dev: &args::Dev, address: &str) -> worker::remote::Config
         resend_after: Duration::from_secs(2),
         grace: GRACE,
         host: process::host(),
+        tls: None,
     }
 }

@@ -24,6 +24,7 @@ mod status;
 mod submit;
 mod tasks;
 mod time;
+mod tls;
 mod trace;
 mod transcripts;
 mod worker;

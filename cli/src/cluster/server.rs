@@ -6,7 +6,7 @@ use scheduler::replica::{Config, Timings};
 use worker::remote::Stop;
 
 use super::replica::{Replica, listen};
-use super::{args, connect, process};
+use super::{args, connect, process, tls};
 use crate::config;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -15,7 +15,14 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
     let mut layers = server.source.layers();
     layers.flags::<config::Server>(&server.flags.values);
     let settings = layers.read::<config::Server>();
+    let tls = tls::read(&mut layers);
     process::prepare(call, &mut layers)?;
+    let tls = tls.map_err(|diagnostic| call.refuse(diagnostic))?;
+    if tls.is_none() && !settings.insecure {
+        let hint =
+            "give a certificate in the section [tls]; or say --insecure true, where nobody else reaches that network";
+        tls::refuse_strangers(&settings.listen, hint).map_err(|diagnostic| call.refuse(diagnostic))?;
+    }
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
     let exit = runtime.block_on(async {
         let mut stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
@@ -24,7 +31,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         let metrics = process::metrics(call, settings.name.as_deref(), settings.metrics_listen.as_deref()).await?;
         // The port may have been left to the system.
         let port = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.port();
-        let config = of_settings(settings, port);
+        let config = Config { tls, ..of_settings(settings, port) };
         if let Some(file) = &server.restore {
             let cluster = backup::restore(file, &config).map_err(|error| call.refuse_with(Code::Io, &error))?;
             tracing::info!(cluster, file = %file.display(), "begins a new cluster with what was saved");

@@ -3,7 +3,7 @@
 use common::diagnostic::Code;
 use worker::remote::{Config, Ended, Search};
 
-use super::{args, connect, process};
+use super::{args, connect, process, tls};
 use crate::config;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -20,13 +20,15 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     }
     layers.flags::<config::Worker>(&worker.flags.values);
     let settings = layers.read::<config::Worker>();
+    let tls = tls::read(&mut layers);
     process::prepare(call, &mut layers)?;
+    let tls = tls.map_err(|diagnostic| call.refuse(diagnostic))?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
     let ended = runtime.block_on(async {
         let stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
         let metrics = process::metrics(call, None, settings.metrics_listen.as_deref()).await?;
         metrics.measure_worker();
-        let ended = worker::remote::run(of_settings(call, settings), stop).await;
+        let ended = worker::remote::run(Config { tls, ..of_settings(call, settings) }, stop).await;
         metrics.finish().await;
         ended.map_err(|error| call.refuse_with(Code::WorkerSetup, &error))
     })?;
@@ -52,5 +54,6 @@ fn of_settings(call: &Call, settings: config::Worker) -> Config {
         resend_after: settings.resend_after,
         grace: settings.grace,
         host: process::host(),
+        tls: None,
     }
 }

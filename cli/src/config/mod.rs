@@ -23,12 +23,16 @@ use common::Diagnostic;
 pub use flags::Flags;
 pub use layers::Layers;
 pub use section::{Section, Setting};
-pub use settings::{Log, Server, Worker};
+pub use settings::{Log, Server, Tls, Worker};
 pub use value::{Labels, LogFormat, LogLevel};
 
 /// Every section of the file.
-const SECTIONS: [(&str, &[Setting]); 3] =
-    [(Server::NAME, Server::SETTINGS), (Worker::NAME, Worker::SETTINGS), (Log::NAME, Log::SETTINGS)];
+const SECTIONS: [(&str, &[Setting]); 4] = [
+    (Server::NAME, Server::SETTINGS),
+    (Worker::NAME, Worker::SETTINGS),
+    (Tls::NAME, Tls::SETTINGS),
+    (Log::NAME, Log::SETTINGS),
+];
 
 /// Where the settings of this process come from.
 #[derive(clap::Args, Debug, Clone, Default)]
@@ -56,6 +60,7 @@ pub fn parse<T: value::Value>(text: &str) -> Result<T, String> {
 pub fn describe(layers: &mut Layers) -> (String, Vec<Diagnostic>) {
     layers.read::<Server>();
     layers.read::<Worker>();
+    layers.read::<Tls>();
     layers.read::<Log>();
     let mut text = String::new();
     for (section, settings) in SECTIONS {

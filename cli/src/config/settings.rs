@@ -15,6 +15,8 @@ section! {
         "data-dir" data_dir: PathBuf = ".kontiki/server",
         #[doc = "The address to listen on"]
         "listen" listen: String = "127.0.0.1:4728",
+        #[doc = "Whether it may listen to other machines without TLS: anybody who reaches it can do anything with it"]
+        "insecure" insecure: bool = "false",
         #[doc = "The address under which others reach this replica; where this is empty that of `listen`, with the host's name for `0.0.0.0` and `[::]`"]
         "advertise" advertise: Option<String> = "",
         #[doc = "Addresses at which other replicas may be found; each may stand for several, and for this one"]
@@ -65,6 +67,18 @@ section! {
         "metrics-listen" metrics_listen: Option<String> = "",
         #[doc = "How long a worker that ends may go on with what it runs before its SQL is interrupted"]
         "grace" grace: Duration = "30s",
+    }
+}
+
+section! {
+    /// Mutual TLS between replicas, workers and clients; plain connections where none of these is given.
+    Tls = "tls" {
+        #[doc = "Certificates of those who sign, PEM: whoever shows another one is refused"]
+        "ca" ca: Option<PathBuf> = "",
+        #[doc = "This process's own certificate, its chain after it, PEM"]
+        "cert" cert: Option<PathBuf> = "",
+        #[doc = "The certificate's private key, PEM"]
+        "key" key: Option<PathBuf> = "",
     }
 }
 

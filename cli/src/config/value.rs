@@ -95,6 +95,22 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
+impl Value for bool {
+    const KIND: &'static str = "BOOL";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(format!("'{other}' is neither true nor false")),
+        }
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
 impl Value for u32 {
     const KIND: &'static str = "NUMBER";
 

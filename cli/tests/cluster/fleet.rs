@@ -24,6 +24,18 @@ impl Fleet {
 
     /// A cluster whose processes have these variables besides.
     pub fn start_in(project: Project, replicas: usize, workers: usize, environment: &[(&str, &str)]) -> Self {
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::start_as(project, replicas, workers, move |_| environment.clone())
+    }
+
+    /// A cluster whose processes have the variables that follow from their arguments.
+    pub fn start_as(
+        project: Project,
+        replicas: usize,
+        workers: usize,
+        environment: impl Fn(&[&str]) -> Vec<(String, String)> + 'static,
+    ) -> Self {
         let postgres = Postgres::start();
         let database = postgres.database();
         let settings = format!(
@@ -36,13 +48,11 @@ impl Fleet {
         project.profile(&settings);
         let project = Arc::new(project);
         let of_project = project.clone();
-        let environment: Vec<(String, String)> =
-            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let processes = testing::Fleet::start(Shape {
             folder: project.root().to_owned(),
             program: Box::new(move |arguments| {
                 let mut command = of_project.command(arguments);
-                command.envs(environment.iter().cloned());
+                command.envs(environment(arguments));
                 command
             }),
             replicas,

@@ -17,6 +17,7 @@ mod sink;
 #[path = "../program/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of one machine, which use more of it")]
 mod support;
+mod tls;
 mod transcripts;
 mod unit_tests;
 mod workers;

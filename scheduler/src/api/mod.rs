@@ -11,6 +11,7 @@
 
 mod alerting;
 mod alerts;
+mod callers;
 mod cluster;
 mod commit;
 mod download;
@@ -48,6 +49,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use self::callers::Guard;
 use self::planner::Planner;
 use crate::replica::{Handle, raft_service};
 
@@ -82,7 +84,7 @@ pub async fn serve(
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let limit = config.message_bytes_max;
+    let (limit, tls) = (config.message_bytes_max, handle.tls());
     let projects = ProjectServiceServer::new(projects::Service::new(handle.clone()));
     let planner = Planner::new(handle.clone());
     let runs = RunServiceServer::new(runs::Service::new(handle.clone(), planner.clone()));
@@ -93,9 +95,8 @@ pub async fn serve(
     let _alerting = alerting::spawn(handle.clone());
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
-    // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let router = Server::builder()
+        .layer(Guard { is_secured: tls.is_some() })
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(config.keepalive))
         .http2_keepalive_timeout(Some(config.keepalive))
@@ -107,7 +108,13 @@ pub async fn serve(
         .add_service(schedules.max_decoding_message_size(limit))
         .add_service(alerts.max_decoding_message_size(limit))
         .add_service(workers.max_decoding_message_size(limit))
-        .add_service(cluster.max_decoding_message_size(limit))
-        .serve_with_incoming_shutdown(incoming, stop)
-        .await
+        .add_service(cluster.max_decoding_message_size(limit));
+    match tls {
+        Some(tls) => router.serve_with_incoming_shutdown(callers::accept(listener, tls), stop).await,
+        None => {
+            // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            router.serve_with_incoming_shutdown(incoming, stop).await
+        }
+    }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::tls::Tls;
 use proto::v1;
 use proto::v1::raft_service_client::RaftServiceClient;
 use tonic::transport::Channel;
@@ -82,24 +83,31 @@ async fn find(shell: &Shell) -> BTreeMap<String, v1::IdentifyResponse> {
     let mut addresses = Vec::new();
     for peer in &shell.config.peers {
         match tokio::net::lookup_host(peer).await {
-            Ok(found) => addresses.extend(found.map(|address| address.to_string())),
+            // What a name stands for is asked under that name, which is what certificates know.
+            Ok(found) => addresses.extend(found.map(|address| (address.to_string(), host(peer).to_owned()))),
             Err(error) => tracing::debug!(peer, %error, "cannot be resolved"),
         }
     }
     addresses.sort();
     addresses.dedup();
-    let answers = addresses.iter().map(|address| identify(address));
+    let answers = addresses.iter().map(|(address, host)| identify(shell, address, host));
     let answers = futures::future::join_all(answers).await.into_iter().flatten();
     answers.filter(|other| other.name != shell.config.name).map(|other| (other.name.clone(), other)).collect()
 }
 
-async fn identify(address: &str) -> Option<v1::IdentifyResponse> {
-    let ask = async { client(address).ok()?.identify(v1::IdentifyRequest::default()).await.ok() };
+async fn identify(shell: &Shell, address: &str, host: &str) -> Option<v1::IdentifyResponse> {
+    let tls = shell.config.tls.as_ref().map(|tls| tls.named(host));
+    let ask = async { client(address, tls.as_ref()).ok()?.identify(v1::IdentifyRequest::default()).await.ok() };
     Some(tokio::time::timeout(ASK_TIMEOUT, ask).await.ok()??.into_inner())
 }
 
-fn client(address: &str) -> Result<RaftServiceClient<Channel>, Error> {
-    let channel = connect(address).ok_or_else(|| Error::Config(format!("'{address}' is not an address")))?;
+/// Of `host:port`.
+fn host(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
+}
+
+fn client(address: &str, tls: Option<&Tls>) -> Result<RaftServiceClient<Channel>, Error> {
+    let channel = connect(address, tls).ok_or_else(|| Error::Config(format!("'{address}' is not an address")))?;
     Ok(RaftServiceClient::new(channel))
 }
 
@@ -133,7 +141,7 @@ async fn make(shell: &Arc<Shell>, others: &BTreeMap<String, v1::IdentifyResponse
     for member in members.values().filter(|member| member.id != own_id) {
         let request =
             v1::AdoptRequest { cluster_id: cluster.clone(), replica_id: member.id, name: member.name.clone() };
-        let mut client = client(&member.address)?;
+        let mut client = client(&member.address, shell.config.tls.as_ref())?;
         let adopted = tokio::time::timeout(ASK_TIMEOUT, client.adopt(request)).await;
         if !matches!(adopted, Ok(Ok(_))) {
             tracing::info!(name = member.name, "did not answer while the cluster was being made");
@@ -165,7 +173,7 @@ async fn join(shell: &Arc<Shell>, member: &v1::IdentifyResponse) -> Result<bool,
     }
     let config = &shell.config;
     let request = v1::JoinRequest { name: config.name.clone(), address: config.advertise.clone() };
-    let mut client = client(&member.leader_address)?;
+    let mut client = client(&member.leader_address, shell.config.tls.as_ref())?;
     let joined = tokio::time::timeout(JOIN_TIMEOUT, client.join(request)).await;
     let joined = match joined {
         Ok(Ok(joined)) => joined.into_inner(),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::tls::Tls;
+
 use crate::leader::Policy;
 use crate::store::SyncData;
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub policy: Policy,
     /// Entries after which a snapshot is saved; half as many are kept behind it.
     pub snapshot_entries: u64,
+    /// How other replicas and callers are talked to; plainly without it.
+    pub tls: Option<Tls>,
     /// How the log is made durable; tests put something else in its place.
     pub sync: Durability,
 }
@@ -73,6 +77,7 @@ impl Config {
                 transcripts_kept: None,
             },
             snapshot_entries: 20_000,
+            tls: None,
             sync: Durability::default(),
         }
     }

@@ -150,7 +150,7 @@ fn client(shell: &Shell, leader: &Member) -> Result<RaftServiceClient<tonic::tra
         Some(channel) => channel.clone(),
         None => {
             let unknown = || Error::Config(format!("'{}' is not an address", leader.address));
-            let channel = connect(&leader.address).ok_or_else(unknown)?;
+            let channel = connect(&leader.address, shell.config.tls.as_ref()).ok_or_else(unknown)?;
             channels.insert(leader.address.clone(), channel.clone());
             channel
         }

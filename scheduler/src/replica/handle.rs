@@ -10,6 +10,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
+use proto::tls::Tls;
 use tokio::sync::{mpsc, watch as channel};
 
 use super::core::Answer;
@@ -45,6 +46,11 @@ pub(super) async fn start(config: Config) -> Result<Handle, Error> {
 }
 
 impl Handle {
+    /// How this replica talks to others, and they to it; plainly without it.
+    pub fn tls(&self) -> Option<Tls> {
+        self.shell.config.tls.clone()
+    }
+
     /// Commits a command here, where this replica leads, and gives back what it answered.
     pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<Reply, Error> {
         self.propose_here(proposal.into()).await.map(|(_, reply)| reply)

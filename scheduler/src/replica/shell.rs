@@ -73,8 +73,12 @@ impl Shell {
             return Err(Error::Unavailable { reason: "it has an identity already" });
         };
         let mut failure = log.failure();
-        let local =
-            Local { cluster: identity.cluster.clone(), blobs: self.core.blobs().clone(), compare: self.core.clone() };
+        let local = Local {
+            cluster: identity.cluster.clone(),
+            blobs: self.core.blobs().clone(),
+            compare: self.core.clone(),
+            tls: self.config.tls.clone(),
+        };
         let raft = Raft::new(identity.replica, self.openraft()?, Network::new(local), log, machine).await;
         let raft = raft.map_err(|fatal| Error::Stopped(fatal.to_string().into()))?;
         self.core.identify(ProposerId { replica: identity.replica, incarnation: identity.incarnation });

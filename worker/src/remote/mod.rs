@@ -22,6 +22,7 @@ use std::time::Duration;
 use common::WorkerId;
 use common::session::WorkerDescription;
 use proto::client::{self, Replicas};
+use proto::tls::Tls;
 use tokio::sync::{oneshot, watch};
 
 pub use cache::{Bundle, Cache};
@@ -55,6 +56,8 @@ pub struct Config {
     pub grace: Duration,
     /// Names this machine to people.
     pub host: String,
+    /// How replicas are talked to; plainly without it.
+    pub tls: Option<Tls>,
 }
 
 /// What the process was asked to do.
@@ -88,7 +91,7 @@ pub enum Ended {
 
 /// Works until `stop` asks for an end, or until the cluster drained this worker.
 pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ended, Error> {
-    let replicas = Replicas::new(config.servers.iter().map(String::as_str), CALL_PATIENCE)?;
+    let replicas = Replicas::new(config.servers.iter().map(String::as_str), CALL_PATIENCE, config.tls.clone())?;
     let cache =
         Cache::open(&config.cache_dir, config.cache_bytes_max).map_err(|error| Error::Cache(error.to_string()))?;
     let cluster = Arc::default();

@@ -155,6 +155,7 @@ impl Cluster {
             heartbeat_interval: Duration::from_millis(50),
             resend_after: Duration::from_millis(200),
             grace: Duration::from_secs(600),
+            tls: None,
             host: "here".to_owned(),
         };
         let (stop, stopped) = watch::channel(Stop::Run);

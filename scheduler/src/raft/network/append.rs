@@ -89,7 +89,7 @@ mod tests {
     fn down() -> Client {
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let address = free.expect("a port is free").to_string();
-        Client::new(connect(&address).expect("an address"))
+        Client::new(connect(&address, None).expect("an address"))
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use openraft::network::RaftNetworkFactory;
+use proto::tls::Tls;
 use tonic::transport::Channel;
 
 use super::Types;
@@ -35,6 +36,8 @@ pub struct Local {
     pub cluster: String,
     pub blobs: Blobs,
     pub compare: Arc<dyn Compare>,
+    /// How others are talked to; plainly without it.
+    pub tls: Option<Tls>,
 }
 
 /// Makes peers.
@@ -52,7 +55,7 @@ impl Network {
         let address = &member.address;
         let channel = match self.channels.get(address) {
             Some(channel) => Some(channel.clone()),
-            None => connect(address).inspect(|channel| {
+            None => connect(address, self.local.tls.as_ref()).inspect(|channel| {
                 self.channels.insert(address.clone(), channel.clone());
             }),
         };
@@ -72,6 +75,7 @@ impl RaftNetworkFactory<Types> for Network {
     }
 
     async fn new_snapshot_client(&mut self, target: u64, member: &Member) -> Peer {
-        Peer::new(self.local.clone(), target, member.address.clone(), connect(&member.address))
+        let channel = connect(&member.address, self.local.tls.as_ref());
+        Peer::new(self.local.clone(), target, member.address.clone(), channel)
     }
 }

@@ -14,9 +14,10 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use proto::v1;
+use proto::tls::Tls;
 use proto::v1::install_snapshot_request::Message;
 use proto::v1::raft_service_client::RaftServiceClient;
+use proto::{dial, v1};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -45,17 +46,16 @@ pub(super) type Client = RaftServiceClient<Channel>;
 pub(super) type RpcResult<T> = Result<T, RPCError<Types>>;
 
 /// A connection that is made when it is needed, and again when it breaks. None for an address that cannot be one.
-pub fn connect(address: &str) -> Option<Channel> {
+pub fn connect(address: &str, tls: Option<&Tls>) -> Option<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).ok()?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
-    Some(endpoint.connect_lazy())
+    Some(dial::lazily(endpoint, tls))
 }
 
 pub struct Peer {

@@ -1,0 +1,201 @@
+//! Mutual TLS: who calls is known by the certificate that they show, and so is who answers.
+//!
+//! A certificate says what its holder is in names of the form `kontiki:replica`, `kontiki:worker` and `kontiki:client` among its subject
+//! alternative names (URI). One may hold several.
+//!
+//! Invariants: files are read again soon after they changed, and what was read last stays in use while they cannot be; a private key
+//! is neither printed nor told.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use x509_parser::extensions::GeneralName;
+
+/// Files are looked at so often at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const ALPN: &[u8] = b"h2";
+const PREFIX: &str = "kontiki:";
+
+/// What the holder of a certificate may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    Replica,
+    Worker,
+    Client,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Replica, Self::Worker, Self::Client];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Worker => "worker",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Where certificates and the key are, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Certificates of those who sign: whoever shows another one is refused.
+    pub ca: PathBuf,
+    /// This process's own, its chain after it.
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", file.display())]
+pub struct Error {
+    file: PathBuf,
+    problem: String,
+}
+
+/// What this process shows and whom it trusts, as the files say now. Cheap to clone.
+#[derive(Clone)]
+pub struct Tls {
+    shared: Arc<Shared>,
+    /// Whom to expect at an address that does not say so itself.
+    name: Option<Arc<str>>,
+}
+
+struct Shared {
+    files: Files,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    changed: [Option<SystemTime>; 3],
+    looked_at: Instant,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.files.fmt(f)
+    }
+}
+
+impl Tls {
+    pub fn load(files: Files) -> Result<Self, Error> {
+        let loaded = Mutex::new(Loaded::read(&files)?);
+        Ok(Self { shared: Arc::new(Shared { files, loaded }), name: None })
+    }
+
+    /// The same, for connections to addresses at which this host is expected.
+    #[must_use]
+    pub fn named(&self, host: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), name: Some(host.into()) }
+    }
+
+    pub(crate) fn expected(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// For connections that are accepted now: callers have to show a certificate.
+    pub fn server(&self) -> Arc<ServerConfig> {
+        self.current(|loaded| Arc::clone(&loaded.server))
+    }
+
+    /// For connections that are made now.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        self.current(|loaded| Arc::clone(&loaded.client))
+    }
+
+    fn current<T>(&self, take: impl FnOnce(&Loaded) -> T) -> T {
+        let files = &self.shared.files;
+        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if loaded.looked_at.elapsed() >= LOOK_EVERY {
+            loaded.looked_at = Instant::now();
+            if loaded.changed != changed(files) {
+                match Loaded::read(files) {
+                    Ok(read) => {
+                        *loaded = read;
+                        tracing::info!(cert = %files.cert.display(), "certificates were read again");
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "certificates changed and cannot be read: those before stay in use")
+                    }
+                }
+            }
+        }
+        take(&loaded)
+    }
+}
+
+impl Loaded {
+    fn read(files: &Files) -> Result<Self, Error> {
+        // Before the files: a change while they are read is one more.
+        let changed = changed(files);
+        let certificates = |file: &Path| {
+            let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            match read {
+                Ok(found) if found.is_empty() => Err(problem(file, "it holds no certificate")),
+                Ok(found) => Ok(found),
+                Err(error) => Err(problem(file, error)),
+            }
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&files.ca)? {
+            roots.add(certificate).map_err(|error| problem(&files.ca, error))?;
+        }
+        let roots = Arc::new(roots);
+        let chain = certificates(&files.cert)?;
+        let key = || PrivateKeyDer::from_pem_file(&files.key).map_err(|error| problem(&files.key, error));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let verifier = verifier.build().map_err(|error| problem(&files.ca, error))?;
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| problem(&files.cert, error))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), key()?)
+            .map_err(|error| problem(&files.cert, error))?;
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| problem(&files.cert, error))?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key()?)
+            .map_err(|error| problem(&files.cert, error))?;
+        server.alpn_protocols = vec![ALPN.to_vec()];
+        client.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Self { changed, looked_at: Instant::now(), server: Arc::new(server), client: Arc::new(client) })
+    }
+}
+
+fn problem(file: &Path, problem: impl fmt::Display) -> Error {
+    Error { file: file.to_owned(), problem: problem.to_string() }
+}
+
+/// When each file was changed last; of a link, what it leads to.
+fn changed(files: &Files) -> [Option<SystemTime>; 3] {
+    [&files.ca, &files.cert, &files.key].map(|file| std::fs::metadata(file).and_then(|found| found.modified()).ok())
+}
+
+/// What a certificate says of its holder.
+pub fn roles(certificate: &CertificateDer<'_>) -> BTreeSet<Role> {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return BTreeSet::new() };
+    let Ok(Some(names)) = parsed.subject_alternative_name() else { return BTreeSet::new() };
+    let named = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::URI(uri) => uri.strip_prefix(PREFIX),
+        _ => None,
+    });
+    named.filter_map(|name| Role::ALL.into_iter().find(|role| role.as_str() == name)).collect()
+}
+
+/// The holder's common name, or the first of its other names, for people.
+pub fn name(certificate: &CertificateDer<'_>) -> String {
+    let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return String::new() };
+    let common = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    common.unwrap_or_default().to_owned()
+}
