@@ -87,6 +87,8 @@ fn args(call: &Call, opened: &Opened, options: &RunOptions) -> JsonMap {
         "target": opened.target.name,
         "vars": options.vars,
         "full_refresh": options.full_refresh,
+        "event_time_start": options.event_time.start.map(Timestamp::to_naive_iso),
+        "event_time_end": options.event_time.end.map(Timestamp::to_naive_iso),
         "fail_fast": options.fail_fast,
         "store_failures": options.store_failures,
         "empty": options.empty,

@@ -33,6 +33,13 @@ impl Timestamp {
             .unwrap_or_else(|| format!("{}us", self.0))
     }
 
+    /// As Python writes a time without its zone, in UTC: `2024-05-01T12:00:00`, with microseconds only where there are some.
+    pub fn to_naive_iso(self) -> String {
+        let zoned = self.to_iso();
+        let naive = zoned.strip_suffix('Z').unwrap_or(&zoned);
+        naive.strip_suffix(".000000").unwrap_or(naive).to_owned()
+    }
+
     /// As Python writes it, and warehouses read it: `2024-05-01 12:00:00+00:00`, with microseconds only where there are some.
     pub fn to_sql(self) -> String {
         let Some(time) = chrono::DateTime::from_timestamp_micros(self.0) else { return format!("{}us", self.0) };

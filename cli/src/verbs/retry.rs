@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use common::diagnostic::Code;
+use common::microbatch::{EventTime, Span};
 use common::run::Verb;
 use common::task::{NodeStatus, TaskState};
 use common::{Diagnostic, NodeId};
@@ -82,7 +83,12 @@ fn from_results(call: &Call, ready: &Ready, folder: &Path, full_refresh: bool) -
         })
         .map(|(id, _)| id)
         .collect();
-    Ok(Request { options: run::options(verb, call, full_refresh, false, false), selected, resume: None })
+    let mut options = run::options(verb, call, full_refresh, false, false);
+    // Another run does not know which batches were published: those between the first and the last that failed are built again.
+    if let Some(Span { start, end }) = dbt::artifacts::read_failed_batches(&path) {
+        options.event_time = EventTime { start: Some(start), end: Some(end) };
+    }
+    Ok(Request { options, selected, resume: None })
 }
 
 fn verb_named(name: &str) -> Option<Verb> {

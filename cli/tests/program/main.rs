@@ -7,6 +7,7 @@ mod crash;
 mod interrupt;
 mod leftovers;
 mod lineage;
+mod microbatch;
 mod support;
 mod tidy;
 mod traces;

@@ -54,9 +54,7 @@ pub fn config(node: &Node) -> JsonMap {
     }
     if let Some(begin) = begin {
         // dbt reads it as a time on the clock.
-        let time = begin.to_iso();
-        let time = time.strip_suffix('Z').unwrap_or(&time);
-        out.insert("begin".to_owned(), json!(time.strip_suffix(".000000").unwrap_or(time)));
+        out.insert("begin".to_owned(), json!(begin.to_naive_iso()));
     }
     out
 }

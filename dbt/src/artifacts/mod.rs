@@ -28,7 +28,7 @@ pub use folders::Folders;
 pub use manifest::manifest;
 pub use node::{exposure, node, source};
 pub use rewrite::write_manifest;
-pub use run_results::{NodeOutcome, RunResults, read_statuses, run_result, run_results};
+pub use run_results::{NodeOutcome, RunResults, read_failed_batches, read_statuses, run_result, run_results};
 pub use sources::sources;
 pub use sql_path::{batch_path, sql_path};
 pub use unit_test::unit_test;

@@ -71,7 +71,7 @@ pub fn run_result(outcome: &NodeOutcome<'_>) -> Json {
 
 /// Batches as pairs of times, as Python writes them.
 fn batch_results(results: &BatchResults) -> Json {
-    let time = |at: Timestamp| at.to_iso().replace(".000000Z", "+00:00");
+    let time = |at: Timestamp| format!("{}+00:00", at.to_naive_iso());
     let spans =
         |spans: Vec<Span>| spans.iter().map(|span| json!([time(span.start), time(span.end)])).collect::<Vec<_>>();
     json!({ "successful": spans(results.successful()), "failed": spans(results.failed()) })
@@ -105,6 +105,16 @@ pub(super) fn adapter_response(result: &NodeResult) -> Json {
         out.insert("rows_affected".to_owned(), json!(rows));
     }
     Json::Object(out)
+}
+
+/// From the first event time that a batch of a `run_results.json` failed for to the last; none where none failed.
+pub fn read_failed_batches(path: &Path) -> Option<Span> {
+    let document: Json = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let failed =
+        document["results"].as_array()?.iter().filter_map(|result| result["batch_results"]["failed"].as_array());
+    let time = |at: &Json| at.as_str().and_then(Timestamp::parse_iso);
+    let spans = failed.flatten().filter_map(|span| Some(Span { start: time(&span[0])?, end: time(&span[1])? }));
+    spans.reduce(|all, span| Span { start: all.start.min(span.start), end: all.end.max(span.end) })
 }
 
 /// The statuses that a `run_results.json` holds, by node, and the verb that wrote it; `None` where there is no such file or it is

@@ -122,8 +122,7 @@ impl Attempt<'_> {
                 self.tell_batch(&BatchEvent { number, total, name, relation, step, took });
             };
             // dbt gives up where the very first fails.
-            if place > 0 && progress.failed.is_some() && !pending[..place].iter().any(|number| progress.built[*number])
-            {
+            if place > 0 && !progress.built[pending[0]] {
                 tell(BatchStep::Skipped, Duration::ZERO);
                 continue;
             }
