@@ -193,7 +193,7 @@ pub fn roles(certificate: &CertificateDer<'_>) -> BTreeSet<Role> {
     named.filter_map(|name| Role::ALL.into_iter().find(|role| role.as_str() == name)).collect()
 }
 
-/// The holder's common name, or the first of its other names, for people.
+/// The holder's common name, for people; empty where there is none.
 pub fn name(certificate: &CertificateDer<'_>) -> String {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return String::new() };
     let common = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());

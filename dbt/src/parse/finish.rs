@@ -43,7 +43,7 @@ pub fn finish(job: &Job<'_>, draft: Draft, patch: Option<&Patch<'_>>) -> (Node, 
     if node.resource_type == ResourceType::Snapshot {
         check_snapshot(&places, &node, &mut diagnostics);
     }
-    if job.has_batches() {
+    if job.has_batches {
         report_problems(&places, &node, microbatch::problems(&node), &mut diagnostics);
     }
     let mut more_calls = JsonMap::new();

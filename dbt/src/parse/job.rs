@@ -38,6 +38,8 @@ pub struct Job<'p> {
     pub quoting: Quoting,
     pub macros: BTreeMap<NodeId, common::manifest::Macro>,
     pub steps: Steps<'p>,
+    /// Whether microbatch models are built in batches.
+    pub has_batches: bool,
     /// Which names have another meaning than dbt's, for each package.
     overrides: Vec<Overrides>,
     /// Renders strings of properties files, for each package.
@@ -62,14 +64,6 @@ impl<'p> Job<'p> {
     /// Renders strings of a package's properties files.
     pub fn yaml(&self, package: usize) -> &Yaml {
         &self.yaml[package]
-    }
-
-    /// Whether microbatch models are built in batches: dbt's rule.
-    pub fn has_batches(&self) -> bool {
-        let is_own = |known: &common::manifest::Macro| {
-            known.name == microbatch::MACRO && known.package_name != crate::builtin::PACKAGE
-        };
-        self.flag(microbatch::FLAG) || !self.macros.values().any(is_own)
     }
 
     /// A behaviour flag of `dbt_project.yml` or the command line.
@@ -108,7 +102,9 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions, memo: 
         Yaml::properties(invocation, target, &root.name, Arc::clone(&shared), &package.project.name)
     };
     let yaml = files.packages.iter().map(yaml).collect();
-    let mut job = Job { target, options, packages, parsing, quoting, macros, steps, overrides, yaml };
+    let mut job =
+        Job { target, options, packages, parsing, quoting, macros, steps, has_batches: true, overrides, yaml };
+    job.has_batches = job.flag(microbatch::FLAG) || !microbatch::is_overridden(job.macros.values());
     let manifest = Manifest {
         project_name: root.name.clone(),
         project_id: digest::md5_hex(&root.name),
@@ -126,7 +122,7 @@ pub fn run(files: &ProjectFiles, target: &Target, options: &ParseOptions, memo: 
         packages: settings,
         dispatch,
         query_comment: root.query_comment.clone(),
-        has_batches: job.has_batches(),
+        has_batches: job.has_batches,
     };
     let manifest = assemble(&mut job, manifest, &mut diagnostics);
     diagnostics.sort_by(|left, right| place(left).cmp(&place(right)));

@@ -1,16 +1,21 @@
 //! What dbt demands of microbatch models.
 
 use common::diagnostic::{Code, Location};
-use common::manifest::{Node, ResourceType};
+use common::manifest::{Macro, Node, ResourceType};
 use common::microbatch::Microbatch;
 use common::{Diagnostic, Manifest, NodeId};
 
 use super::config::Problem;
 
-/// The strategy's macro. A project with its own version has models without batches, as before there were any.
-pub const MACRO: &str = "get_incremental_microbatch_sql";
-/// The flag that gives such a project batches.
+/// The strategy's macro.
+const MACRO: &str = "get_incremental_microbatch_sql";
+/// The flag that gives batches to a project with a macro of its own.
 pub const FLAG: &str = "require_batched_execution_for_custom_microbatch_strategy";
+
+/// Whether a project or a package brings the strategy's macro itself: its models have no batches then, as before there were any.
+pub fn is_overridden<'m>(mut macros: impl Iterator<Item = &'m Macro>) -> bool {
+    macros.any(|known| known.name == MACRO && known.package_name != crate::builtin::PACKAGE)
+}
 
 /// Configs of a microbatch model that cannot be used.
 pub fn problems(node: &Node) -> Vec<Problem> {

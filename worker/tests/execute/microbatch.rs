@@ -17,7 +17,7 @@ fn days(start: &str, end: &str) -> EventTime {
     EventTime { start: Some(at(start)), end: Some(at(end)) }
 }
 
-/// `daily` reads `visits`, which has one row for each of the first days of 2024.
+/// `daily` reads `visits`, which is there, with one row for each of the first days of 2024.
 fn project(place: &Place) -> Project {
     let mut project = Project::new();
     let rows: Vec<String> =
@@ -32,6 +32,7 @@ fn project(place: &Place) -> Project {
         node.config.unique_key = vec!["id".to_owned()];
     }
     write(&mut project, "1 as version", "");
+    place.build(&project.run(place, |_| {}), "model.p.visits");
     project
 }
 
@@ -51,7 +52,6 @@ fn built(place: &Place) -> Vec<String> {
 fn a_batch_replaces_its_own_rows_only() {
     for place in places() {
         let mut project = project(&place);
-        place.build(&project.run(&place, |_| {}), "model.p.visits");
         let run = project.run(&place, |options| options.event_time = days("2024-01-01", "2024-01-04"));
         assert_eq!(place.build(&run, MODEL), "SUCCESS");
         assert_eq!(built(&place), ["1 20240101 1", "2 20240102 1", "3 20240103 1"]);
@@ -77,7 +77,6 @@ fn a_batch_replaces_its_own_rows_only() {
 fn the_batches_of_a_run_follow_from_its_end() {
     for place in places() {
         let project = project(&place);
-        place.build(&project.run(&place, |_| {}), "model.p.visits");
         let until = |end: &str| EventTime { start: None, end: Some(at(end)) };
         place.build(&project.run(&place, |options| options.event_time = until("2024-01-03")), MODEL);
         assert_eq!(built(&place), ["1 20240101 1", "2 20240102 1"], "from its begin on");
@@ -95,7 +94,6 @@ fn the_batches_of_a_run_follow_from_its_end() {
 fn a_failed_batch_leaves_the_others_and_is_all_that_the_next_attempt_builds() {
     for place in places() {
         let mut project = project(&place);
-        place.build(&project.run(&place, |_| {}), "model.p.visits");
         write(&mut project, "1 as version", "20240102");
         let id = RunId(uuid::Uuid::now_v7());
         let run = project.run(&place, |options| options.event_time = days("2024-01-01", "2024-01-05"));
@@ -122,7 +120,6 @@ fn a_failed_batch_leaves_the_others_and_is_all_that_the_next_attempt_builds() {
 fn no_batch_follows_a_first_one_that_fails() {
     for place in places() {
         let mut project = project(&place);
-        place.build(&project.run(&place, |_| {}), "model.p.visits");
         write(&mut project, "1 as version", "20240101");
         let run = project.run(&place, |options| options.event_time = days("2024-01-01", "2024-01-04"));
         let report = place.execute(&run, MODEL);
@@ -137,7 +134,6 @@ fn no_batch_follows_a_first_one_that_fails() {
 fn an_older_attempt_publishes_no_batch() {
     for place in places() {
         let project = project(&place);
-        place.build(&project.run(&place, |_| {}), "model.p.visits");
         let run = project.run(&place, |options| options.event_time = days("2024-01-01", "2024-01-03"));
         let old = assignment(RunId(uuid::Uuid::now_v7()), MODEL, 1);
         place.build(&run, MODEL);

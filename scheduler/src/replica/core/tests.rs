@@ -10,6 +10,10 @@ use crate::state::Submission;
 const ENTRY: LeaderId = LeaderId { term: 1, node_id: 1 };
 
 fn core() -> Core {
+    core_in(std::path::Path::new("unused"))
+}
+
+fn core_in(folder: &std::path::Path) -> Core {
     let policy = Policy {
         lease: Duration::from_secs(1),
         lose_on_disconnect: false,
@@ -17,7 +21,7 @@ fn core() -> Core {
         history_kept: None,
         transcripts_kept: None,
     };
-    Core::new(policy, Blobs::new(std::path::Path::new("unused")))
+    Core::new(policy, Blobs::new(folder))
 }
 
 fn entry() -> Data {
@@ -97,14 +101,7 @@ fn looks_at_the_clock_when_the_first_timeout_is_due() {
 #[test]
 fn no_piece_is_written_that_the_state_does_not_take() {
     let folder = tempfile::tempdir().expect("there is room");
-    let policy = Policy {
-        lease: Duration::from_secs(1),
-        lose_on_disconnect: false,
-        runs_kept: 1,
-        history_kept: None,
-        transcripts_kept: None,
-    };
-    let core = Core::new(policy, Blobs::new(folder.path()));
+    let core = core_in(folder.path());
     let digest = |number| ContentDigest([number; 32]);
     let pieces = [(1, 3, 0, "abc"), (1, 6, 3, "def"), (2, u64::MAX, 0, "abc"), (3, 6, 3, "def")];
     for ((number, size, offset, bytes), index) in pieces.into_iter().zip(1..) {
