@@ -1,8 +1,8 @@
 """Receives alerts and lineage as the receivers of others do: webhooks, whose signatures the authors' library checks, mails, and events of
-OpenLineage, whose shape that of its authors checks.
+OpenLineage, which its JSON schemas and the classes of its authors' client check.
 
 Writes its ports, and then everything that arrives, as a line of JSON each into the file of its first argument. The second is the secret of
-webhooks. What is posted to /busy is refused twice before it is taken.
+webhooks, the third a folder with OpenLineage's schemas. What is posted to /busy is refused twice before it is taken.
 """
 
 import email
@@ -14,10 +14,13 @@ import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from aiosmtpd.controller import Controller
+from jsonschema import Draft202012Validator
 from openlineage.client import generated
 from openlineage.client.generated import base
+from referencing import Registry, Resource
 from standardwebhooks.webhooks import Webhook
 
 out = open(sys.argv[1], "a", buffering=1)
@@ -40,7 +43,37 @@ def facet_classes() -> dict:
     return found
 
 
+def schemas(folder: Path) -> Registry:
+    """OpenLineage's schemas, by their addresses."""
+    read = [json.loads(file.read_text()) for file in sorted(folder.rglob("*.json"))]
+    return Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in read)
+
+
 FACETS = facet_classes()
+SCHEMAS = schemas(Path(sys.argv[3]))
+VERSIONS = {address.rsplit("/", 1)[1]: address for address in SCHEMAS}
+
+
+def check_schema(address: str, value: dict) -> None:
+    """Raises where a value is not as the schema at an address says, formats of strings included."""
+    schema = {"$schema": Draft202012Validator.META_SCHEMA["$id"], "$ref": address}
+    Draft202012Validator(schema, registry=SCHEMAS, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
+
+
+def check_schemas(event: dict) -> None:
+    """The event by the schema that it names, each facet by its own; where another version of that is at hand, by that."""
+    check_schema(event["schemaURL"], event)
+    for of in [event["run"], event["job"], *event["inputs"], *event["outputs"]]:
+        for facet in {**of["facets"], **of.get("outputFacets", {})}.values():
+            file, part = facet["_schemaURL"].rsplit("/", 3)[1].removesuffix("#"), facet["_schemaURL"].partition("#")[2]
+            if file in VERSIONS:
+                check_schema(f"{VERSIONS[file]}#{part}", facet)
+            else:
+                assert file in WITHOUT_SCHEMA, file
+
+
+# Which no package with the schemas has; the classes check them.
+WITHOUT_SCHEMA = ["NominalTimeRunFacet.json"]
 
 
 def check_lineage(event: dict) -> None:
@@ -91,6 +124,7 @@ class Http(BaseHTTPRequestHandler):
         if self.path == "/webhook":
             Webhook(sys.argv[2]).verify(body, dict(self.headers))
         if self.path == "/lineage":
+            check_schemas(json.loads(body))
             check_lineage(json.loads(body))
         tell(path=self.path, body=json.loads(body), id=self.headers["webhook-id"], team=self.headers["x-team"])
         self.send_response(204)

@@ -8,6 +8,7 @@ pub mod alert;
 pub mod client;
 pub mod description;
 pub mod dial;
+pub mod health;
 pub mod invalid;
 pub mod microbatch;
 pub mod project;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's tool talks on its standard output")]
 
 mod bench;
+mod chart;
 mod cluster;
 mod conformance;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Smartpizza(smartpizza::Generate),
     /// Build the fixture projects with dbt-core and with Kontiki, and compare
     Conformance(conformance::Conformance),
+    /// Check the Helm chart: lint, schemas, what no schema sees, our own reading of settings, checkov
+    Chart(chart::Chart),
     /// Measure, every side in one run
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
         Command::Demo(demo) => demo::demo(&demo),
         Command::Smartpizza(generate) => smartpizza::generate(&generate),
         Command::Conformance(conformance) => conformance::conformance(&conformance),
+        Command::Chart(chart) => chart::chart(&chart),
         Command::Bench(bench) => bench::bench(&bench),
         Command::Cluster(verb) => cluster::cluster(&verb),
         Command::Duckdb => {

@@ -3,13 +3,13 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::run::{cargo, run};
-use crate::{conformance, duckdb, python};
+use crate::{chart, conformance, duckdb, python};
 
 #[derive(Args)]
 pub struct Test {
@@ -34,6 +34,7 @@ pub fn test(test: &Test) -> Result<()> {
         foreign_receivers()?;
         foreign_client()?;
         foreign_collector()?;
+        chart::chart(&chart::Chart::default())?;
         conformance::conformance(&conformance::Conformance::default())?;
     }
     Ok(())
@@ -50,7 +51,28 @@ fn foreign_calendar() -> Result<()> {
 fn foreign_receivers() -> Result<()> {
     let python = python::environment("receivers", "conformance/receivers/requirements.txt")?;
     let tests = ["test", "--workspace", "--test", "cluster", "--quiet", "--", "--ignored"];
-    run(cargo().args(tests).env("KONTIKI_RECEIVERS_PYTHON", python).env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?))
+    run(cargo()
+        .args(tests)
+        .env("KONTIKI_RECEIVERS_PYTHON", python)
+        .env("KONTIKI_OPENLINEAGE_SCHEMAS", openlineage_schemas()?)
+        .env("KONTIKI_DUCKDB_LIBRARY", duckdb::library()?))
+}
+
+/// OpenLineage's JSON schemas, in the source of a crate whose own tests use them: nobody publishes them by themselves.
+fn openlineage_schemas() -> Result<PathBuf> {
+    const CRATE: &str = "datafusion-openlineage";
+    const VERSION: &str = "0.0.12";
+    run(cargo().args(["info", &format!("{CRATE}@{VERSION}")]).stdout(Stdio::null()))?;
+    let home = std::env::home_dir().context("there is no home directory")?;
+    let sources =
+        std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from).join("registry/src");
+    for registry in sources.read_dir().with_context(|| format!("cannot list {}", sources.display()))? {
+        let schemas = registry?.path().join(format!("{CRATE}-{VERSION}/tests/schemas/openlineage"));
+        if schemas.join("OpenLineage.json").is_file() {
+            return Ok(schemas);
+        }
+    }
+    bail!("cargo did not unpack {CRATE} {VERSION} below {}", sources.display());
 }
 
 /// A client in another language, made from the proto files alone.

@@ -70,5 +70,6 @@ fn worker(call: &Call, dev: &args::Dev, address: &str) -> worker::remote::Config
         grace: GRACE,
         host: process::host(),
         tls: None,
+        linked: watch::Sender::new(false),
     }
 }

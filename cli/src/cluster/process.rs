@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use worker::remote::Stop;
 
+use super::replica;
 use crate::config::{Layers, Log, LogFormat, LogLevel};
 use crate::project::{Call, Refused};
 use crate::telemetry::{self, metrics::Metrics};
@@ -51,6 +52,19 @@ pub async fn metrics(call: &Call, name: Option<&str>, listen: Option<&str>) -> R
         }
         Ok(metrics) => Ok(metrics),
     }
+}
+
+/// Answers those who ask for this process's health, where an address is named for them.
+pub async fn health(call: &Call, listen: Option<&str>, ready: watch::Receiver<bool>) -> Result<(), Refused> {
+    let Some(address) = listen else { return Ok(()) };
+    let listener = replica::listen(address).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+    tracing::info!(address, "tells of its health");
+    tokio::spawn(async move {
+        if let Err(error) = proto::health::serve(listener, ready).await {
+            tracing::warn!(%error, "health is not told any more");
+        }
+    });
+    Ok(())
 }
 
 /// Hears the signals that end a process.

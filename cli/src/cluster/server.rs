@@ -29,6 +29,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         let listener = listen(&settings.listen).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         let grace = settings.grace;
         let metrics = process::metrics(call, settings.name.as_deref(), settings.metrics_listen.as_deref()).await?;
+        let health_listen = settings.health_listen.clone();
         // The port may have been left to the system.
         let port = listener.local_addr().map_err(|error| call.refuse_with(Code::Io, &error))?.port();
         let config = Config { tls, ..of_settings(settings, port) };
@@ -38,6 +39,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
         }
         let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         metrics.measure_replica(&replica.handle);
+        process::health(call, health_listen.as_deref(), scheduler::api::readiness(&replica.handle)).await?;
         tokio::select! {
             _ = stop.wait_for(|stop| *stop >= Stop::Drain) => {}
             diagnostic = replica.failed() => return Err(call.refuse(diagnostic)),

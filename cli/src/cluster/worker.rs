@@ -1,6 +1,7 @@
 //! `kontiki worker`: a process that executes tasks for a cluster.
 
 use common::diagnostic::Code;
+use tokio::sync::watch;
 use worker::remote::{Config, Ended, Search};
 
 use super::{args, connect, process, tls};
@@ -24,11 +25,13 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     process::prepare(call, &mut layers)?;
     let tls = tls.map_err(|diagnostic| call.refuse(diagnostic))?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
+    let (linked, _) = watch::channel(false);
     let ended = runtime.block_on(async {
         let stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
         let metrics = process::metrics(call, None, settings.metrics_listen.as_deref()).await?;
         metrics.measure_worker();
-        let ended = worker::remote::run(Config { tls, ..of_settings(call, settings) }, stop).await;
+        process::health(call, settings.health_listen.as_deref(), linked.subscribe()).await?;
+        let ended = worker::remote::run(Config { tls, ..of_settings(call, settings, linked) }, stop).await;
         metrics.finish().await;
         ended.map_err(|error| call.refuse_with(Code::WorkerSetup, &error))
     })?;
@@ -40,7 +43,7 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     })
 }
 
-fn of_settings(call: &Call, settings: config::Worker) -> Config {
+fn of_settings(call: &Call, settings: config::Worker, linked: watch::Sender<bool>) -> Config {
     // Where nothing of the worker's own names it, `DBT_PROFILES_DIR` does.
     let profiles_dir = settings.profiles_dir.or_else(|| call.global.profiles_dir.clone());
     Config {
@@ -55,5 +58,6 @@ fn of_settings(call: &Call, settings: config::Worker) -> Config {
         grace: settings.grace,
         host: process::host(),
         tls: None,
+        linked,
     }
 }

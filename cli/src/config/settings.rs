@@ -39,6 +39,8 @@ section! {
         "election-timeout-max" election_timeout_max: Duration = "300ms",
         #[doc = "The address at which Prometheus finds this replica's metrics, under /metrics; nowhere where this is empty"]
         "metrics-listen" metrics_listen: Option<String> = "",
+        #[doc = "The address at which anybody may ask for this replica's health, by gRPC without TLS; only at `listen`'s where this is empty"]
+        "health-listen" health_listen: Option<String> = "",
         #[doc = "How long a replica that ends may take to hand over"]
         "grace" grace: Duration = "10s",
     }
@@ -65,6 +67,8 @@ section! {
         "resend-after" resend_after: Duration = "2s",
         #[doc = "The address at which Prometheus finds this worker's metrics, under /metrics; nowhere where this is empty"]
         "metrics-listen" metrics_listen: Option<String> = "",
+        #[doc = "The address at which anybody may ask for this worker's health, by gRPC without TLS; nowhere where this is empty"]
+        "health-listen" health_listen: Option<String> = "",
         #[doc = "How long a worker that ends may go on with what it runs before its SQL is interrupted"]
         "grace" grace: Duration = "30s",
     }

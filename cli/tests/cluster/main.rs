@@ -7,6 +7,7 @@ mod disk;
 mod failover;
 mod fleet;
 mod freshness;
+mod health;
 mod hooks;
 mod lineage;
 mod logs;

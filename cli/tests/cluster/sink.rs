@@ -17,11 +17,12 @@ pub struct Sink {
 
 impl Sink {
     pub fn start(folder: &Path) -> Self {
-        let python = std::env::var("KONTIKI_RECEIVERS_PYTHON").expect("cargo xtask test sets it");
+        let [python, schemas] = ["KONTIKI_RECEIVERS_PYTHON", "KONTIKI_OPENLINEAGE_SCHEMAS"]
+            .map(|name| std::env::var(name).expect("cargo xtask test sets it"));
         let received = folder.join("received.jsonl");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance/receivers/sink.py");
         let mut command = Command::new(python);
-        command.arg(script).arg(&received).arg(SECRET);
+        command.arg(script).arg(&received).arg(SECRET).arg(schemas);
         Self { process: Process::start("sink", folder, command), received }
     }
 

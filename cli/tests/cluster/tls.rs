@@ -29,16 +29,15 @@ fn issue(folder: &Path, authority: &Authority, role: &str) {
     std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
 }
 
-fn variables(folder: &Path, role: &str) -> Vec<(String, String)> {
+pub fn variables(folder: &Path, role: &str) -> Vec<(String, String)> {
     let file = |name: &str| folder.join(name).display().to_string();
     [("CA", file("ca.crt")), ("CERT", file(&format!("{role}.crt"))), ("KEY", file(&format!("{role}.key")))]
         .map(|(name, value)| (format!("KONTIKI_TLS_{name}"), value))
         .into()
 }
 
-/// A cluster whose certificates are in the folder that comes with it.
-fn fleet(replicas: usize) -> (Fleet, PathBuf, Authority) {
-    let project = Project::small();
+/// A folder with a certificate for each role.
+pub fn certificates(project: &Project) -> (PathBuf, Authority) {
     let folder = project.root().join("certificates");
     std::fs::create_dir(&folder).unwrap();
     let authority = authority();
@@ -46,6 +45,13 @@ fn fleet(replicas: usize) -> (Fleet, PathBuf, Authority) {
     for role in ["replica", "worker", "client"] {
         issue(&folder, &authority, role);
     }
+    (folder, authority)
+}
+
+/// A cluster whose certificates are in the folder that comes with it.
+fn fleet(replicas: usize) -> (Fleet, PathBuf, Authority) {
+    let project = Project::small();
+    let (folder, authority) = certificates(&project);
     let of_processes = folder.clone();
     let fleet = Fleet::start_as(project, replicas, 1, move |arguments| {
         let role = match arguments {

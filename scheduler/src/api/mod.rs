@@ -50,6 +50,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use self::callers::Guard;
+pub use self::health::readiness;
 use self::planner::Planner;
 use crate::replica::{Handle, raft_service};
 
@@ -100,7 +101,7 @@ pub async fn serve(
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(config.keepalive))
         .http2_keepalive_timeout(Some(config.keepalive))
-        .add_service(health::service(&handle).await)
+        .add_service(proto::health::service(health::readiness(&handle)).await)
         .add_service(health::reflection())
         .add_service(raft_service(&handle))
         .add_service(projects.max_decoding_message_size(limit))

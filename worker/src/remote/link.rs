@@ -10,7 +10,7 @@ use proto::client::{Replicas, leader_of};
 use proto::session::FromLeader;
 use proto::v1::DrainWorkerRequest;
 use proto::v1::worker_service_client::WorkerServiceClient;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -35,6 +35,8 @@ pub(super) struct Link {
     session: Handle,
     /// The cluster this worker belongs to, from the first welcome on.
     cluster: Arc<OnceLock<String>>,
+    /// Whether there is a session.
+    linked: watch::Sender<bool>,
 }
 
 /// How a session ended.
@@ -50,8 +52,13 @@ enum End {
 }
 
 impl Link {
-    pub fn new(replicas: Replicas, session: Handle, cluster: Arc<OnceLock<String>>) -> Self {
-        Self { replicas, session, cluster }
+    pub fn new(
+        replicas: Replicas,
+        session: Handle,
+        cluster: Arc<OnceLock<String>>,
+        linked: watch::Sender<bool>,
+    ) -> Self {
+        Self { replicas, session, cluster, linked }
     }
 
     /// Looks for the leader and keeps the session with it, for ever.
@@ -61,7 +68,9 @@ impl Link {
         loop {
             let mut leader = None;
             for address in self.replicas.addresses() {
-                match self.attend(&address).await {
+                let end = self.attend(&address).await;
+                self.linked.send_if_modified(|linked| std::mem::take(linked));
+                match end {
                     End::Closed => {
                         tracing::info!(address, "the session with the leader is over");
                         (backoff, over_at) = (BACKOFF_MIN, Instant::now());
@@ -113,6 +122,7 @@ impl Link {
             return End::Stranger(welcome.cluster);
         }
         tracing::info!(address, cluster = welcome.cluster, "the session with the leader begins");
+        self.linked.send_replace(true);
         self.replicas.prefer(address);
         self.replicas.learn(welcome.replicas.iter().map(String::as_str));
         let mut batches = answers.map(parse).ready_chunks(BATCH_MAX);

@@ -58,6 +58,8 @@ pub struct Config {
     pub host: String,
     /// How replicas are talked to; plainly without it.
     pub tls: Option<Tls>,
+    /// Told whether there is a session with a leader.
+    pub linked: watch::Sender<bool>,
 }
 
 /// What the process was asked to do.
@@ -120,7 +122,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<Ende
         let _ = drain.send(());
     };
     std::thread::Builder::new().name("drain".to_owned()).spawn(wait).map_err(Error::Threads)?;
-    let link = Link::new(replicas, handle.clone(), cluster);
+    let link = Link::new(replicas, handle.clone(), cluster, config.linked.clone());
     let linked = tokio::spawn(link.clone().keep());
 
     let ended = tokio::select! {

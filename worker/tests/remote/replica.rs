@@ -156,6 +156,7 @@ impl Cluster {
             resend_after: Duration::from_millis(200),
             grace: Duration::from_secs(600),
             tls: None,
+            linked: watch::Sender::new(false),
             host: "here".to_owned(),
         };
         let (stop, stopped) = watch::channel(Stop::Run);

@@ -1,0 +1,32 @@
+"""The chart as Helm renders it."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "deploy/helm/kontiki"
+#: Of the release and its namespace.
+NAME = "kontiki"
+
+
+def values_files() -> dict[str, list[str]]:
+    """Helm's arguments for each way to install, the chart's own values first."""
+    files = sorted((CHART / "values").glob("*.yaml"))
+    return {"default": [], **{file.stem: ["--values", str(file)] for file in files}}
+
+
+def helm(program: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([program, *arguments], capture_output=True, text=True)
+
+
+def render(program: str, arguments: list[str]) -> str:
+    rendered = helm(program, "template", NAME, str(CHART), "--namespace", NAME, *arguments)
+    if rendered.returncode != 0:
+        raise SystemExit(f"helm template {' '.join(arguments)}: {rendered.stderr}")
+    return rendered.stdout
+
+
+def objects(text: str) -> list[dict]:
+    return [found for found in yaml.safe_load_all(text) if found]

