@@ -1,21 +1,22 @@
-//! Generates the messages and services of `kontiki.v1`, without a protoc.
+//! Generates the messages and services of `kontiki.v1`, and of KEDA's protocol, without a protoc.
 
 use std::path::{Path, PathBuf};
 
-const FILES: [&str; 8] = [
-    "alert_service",
-    "common",
-    "project_service",
-    "run_service",
-    "schedule_service",
-    "worker_service",
-    "cluster_service",
-    "raft_service",
+const FILES: [&str; 9] = [
+    "externalscaler",
+    "kontiki/v1/alert_service",
+    "kontiki/v1/common",
+    "kontiki/v1/project_service",
+    "kontiki/v1/run_service",
+    "kontiki/v1/schedule_service",
+    "kontiki/v1/worker_service",
+    "kontiki/v1/cluster_service",
+    "kontiki/v1/raft_service",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new("proto");
-    let files: Vec<PathBuf> = FILES.iter().map(|file| root.join(format!("kontiki/v1/{file}.proto"))).collect();
+    let files: Vec<PathBuf> = FILES.iter().map(|file| root.join(format!("{file}.proto"))).collect();
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(&files, [root])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

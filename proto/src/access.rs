@@ -20,6 +20,8 @@ pub fn allowed(path: &str) -> &'static [Role] {
         | ("kontiki.v1.ProjectService", "GetBundle" | "DownloadBlob")
         | ("kontiki.v1.RunService", "GetRun")
         | ("kontiki.v1.ClusterService", "GetStatus") => WORKER_OR_CLIENT,
+        // KEDA shows the certificate of a client.
+        ("externalscaler.ExternalScaler", _) => CLIENT,
         (
             "kontiki.v1.AlertService"
             | "kontiki.v1.ClusterService"

@@ -26,5 +26,11 @@ pub mod v1 {
     tonic::include_proto!("kontiki.v1");
 }
 
+/// What KEDA asks, as generated.
+#[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated")]
+pub mod externalscaler {
+    tonic::include_proto!("externalscaler");
+}
+
 /// The encoded `FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kontiki.v1.bin"));

@@ -36,7 +36,7 @@ enum Command {
     Smartpizza(smartpizza::Generate),
     /// Build the fixture projects with dbt-core and with Kontiki, and compare
     Conformance(conformance::Conformance),
-    /// Check the Helm chart: lint, schemas, what no schema sees, our own reading of settings, checkov
+    /// Check the Helm chart without a cluster, and rehearse the loss of its pods, volumes and zones with processes
     Chart(chart::Chart),
     /// Measure, every side in one run
     #[command(subcommand)]

@@ -25,6 +25,7 @@ mod planning;
 mod projects;
 mod refusal;
 mod runs;
+mod scaling;
 mod schedule_view;
 mod schedules;
 mod session;
@@ -39,6 +40,7 @@ mod workers;
 use std::future::Future;
 use std::time::Duration;
 
+use proto::externalscaler::external_scaler_server::ExternalScalerServer;
 use proto::v1::alert_service_server::AlertServiceServer;
 use proto::v1::cluster_service_server::ClusterServiceServer;
 use proto::v1::project_service_server::ProjectServiceServer;
@@ -109,7 +111,8 @@ pub async fn serve(
         .add_service(schedules.max_decoding_message_size(limit))
         .add_service(alerts.max_decoding_message_size(limit))
         .add_service(workers.max_decoding_message_size(limit))
-        .add_service(cluster.max_decoding_message_size(limit));
+        .add_service(cluster.max_decoding_message_size(limit))
+        .add_service(ExternalScalerServer::new(scaling::Service::new(handle.clone())));
     match tls {
         Some(tls) => router.serve_with_incoming_shutdown(callers::accept(listener, tls), stop).await,
         None => {

@@ -5,4 +5,5 @@ mod fixture;
 mod operators;
 mod projects;
 mod runs;
+mod scaling;
 mod strangers;

@@ -69,7 +69,7 @@ impl Link {
             let mut leader = None;
             for address in self.replicas.addresses() {
                 let end = self.attend(&address).await;
-                self.linked.send_if_modified(|linked| std::mem::take(linked));
+                self.linked.send_if_modified(std::mem::take);
                 match end {
                     End::Closed => {
                         tracing::info!(address, "the session with the leader is over");
