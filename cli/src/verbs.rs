@@ -59,14 +59,14 @@ fn ready_from(call: &Call, opened: Opened) -> Result<Ready, Refused> {
 
 /// `build`, `run`, `test`, `seed`
 pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refused> {
-    let servers = servers(call)?;
-    if let (None, Some(flag)) = (&servers, execute.submit.given()) {
+    let destination = destination(call)?;
+    if let (None, Some(flag)) = (&destination, execute.submit.given()) {
         let finding = Diagnostic::error(Code::Usage, format!("{flag} is for a run on a cluster, and none was named"));
         let hint = "give --server HOST:PORT, or choose one with 'kontiki context use NAME'";
         return Err(call.refuse(finding.hint(hint)));
     }
     let opened = call.open()?;
-    let early = if servers.is_none() { Early::begin_again(&opened) } else { None };
+    let early = if destination.is_none() { Early::begin_again(&opened) } else { None };
     let ready = ready_from(call, opened)?;
     let selected = select(call, &ready, &execute.selection, verb)?;
     let event_time = execute.event_time();
@@ -79,8 +79,8 @@ pub fn execute(call: &Call, verb: Verb, execute: &Execute) -> Result<Exit, Refus
     let options = run::options(verb, call, execute.full_refresh, execute.store_failures, execute.empty);
     let options = RunOptions { event_time, ..options };
     let request = Request { options, selected, resume: None };
-    let exit = match servers {
-        Some(servers) => cluster::submit(call, &servers, &ready, &request, (&execute.selection, &execute.submit)),
+    let exit = match destination {
+        Some(cluster) => cluster::submit(call, &cluster, &ready, &request, (&execute.selection, &execute.submit)),
         None => run::run(call, &ready.opened, &ready.manifest, &ready.graph, request, early),
     };
     // The program ends here. Taking a large manifest apart would only make the shell wait.
@@ -104,8 +104,8 @@ pub fn freshness(call: &Call, freshness: &args::Freshness) -> Result<Exit, Refus
 }
 
 /// The cluster that a call is meant for, if it is.
-fn servers(call: &Call) -> Result<Option<Vec<String>>, Refused> {
-    cluster::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))
+fn destination(call: &Call) -> Result<Option<cluster::Context>, Refused> {
+    cluster::destination(&call.global).map_err(|diagnostic| call.refuse(diagnostic))
 }
 
 /// `parse`

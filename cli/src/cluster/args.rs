@@ -75,11 +75,27 @@ pub enum Context {
         /// Addresses of its replicas, separated by commas
         #[arg(value_delimiter = ',', required = true)]
         servers: Vec<String>,
+        #[command(flatten)]
+        certificate: Certificate,
     },
     /// Send verbs to this cluster from now on; `local` for this machine
     Use { name: String },
     /// List the clusters that are remembered
     List,
+}
+
+/// The certificate that a client shows: all three or none.
+#[derive(Args, Debug, Clone)]
+pub struct Certificate {
+    /// Certificates of those who sign for this cluster, PEM
+    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    pub tls_ca: Option<PathBuf>,
+    /// The certificate to show there, its chain after it, PEM
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_cert"])]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// How a list or a thing is shown.

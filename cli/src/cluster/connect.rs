@@ -6,12 +6,14 @@ use std::time::Duration;
 use common::Diagnostic;
 use common::diagnostic::Code;
 use proto::client::Replicas;
+use proto::tls::Tls;
 use tokio::runtime::Runtime;
 use tonic::Status;
 use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
-use super::{context, tls};
+use super::context::{self, Context};
+use super::tls;
 use crate::project::{Call, Refused};
 
 /// How long a call looks for a replica that answers: longer than an election takes.
@@ -27,8 +29,8 @@ pub struct Connected<'a> {
 impl<'a> Connected<'a> {
     /// Refuses where the call names no cluster and none is in use.
     pub fn new(call: &'a Call) -> Result<Self, Refused> {
-        match context::servers(&call.global).map_err(|diagnostic| call.refuse(diagnostic))? {
-            Some(servers) => Self::to(call, &servers),
+        match context::destination(&call.global).map_err(|diagnostic| call.refuse(diagnostic))? {
+            Some(cluster) => Self::to(call, &cluster),
             None => Err(call.refuse(
                 Diagnostic::error(Code::Usage, "no cluster was named")
                     .hint("give --server HOST:PORT, or choose one with 'kontiki context use NAME'"),
@@ -36,9 +38,15 @@ impl<'a> Connected<'a> {
         }
     }
 
-    pub fn to(call: &'a Call, servers: &[String]) -> Result<Self, Refused> {
-        let tls = tls::of_call(call)?;
-        let replicas = Replicas::new(servers.iter().map(String::as_str), PATIENCE, tls)
+    pub fn to(call: &'a Call, cluster: &Context) -> Result<Self, Refused> {
+        let tls = match &cluster.tls {
+            Some(certificate) => {
+                let tls = Tls::load(certificate.clone().into());
+                Some(tls.map_err(|error| call.refuse_with(Code::ConfigInvalid, &error))?)
+            }
+            None => tls::of_call(call)?,
+        };
+        let replicas = Replicas::new(cluster.servers.iter().map(String::as_str), PATIENCE, tls)
             .map_err(|error| call.refuse_with(Code::Usage, &error))?;
         let runtime = runtime(1).map_err(|error| call.refuse_with(Code::Io, &error))?;
         Ok(Self { call, replicas, runtime })

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use common::Diagnostic;
 use common::diagnostic::{Code, Location};
+use proto::client::Replicas;
+use proto::tls::{Files, Tls};
 use serde::{Deserialize, Serialize};
 
 use super::args;
@@ -27,26 +29,60 @@ struct Contexts {
     contexts: BTreeMap<String, Context>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// Where a cluster is, and who calls it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Context {
-    servers: Vec<String>,
+pub struct Context {
+    /// Addresses of replicas.
+    pub servers: Vec<String>,
+    /// The certificate that is shown there; where there is none, what the settings say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Certificate>,
 }
 
-/// Addresses of the cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, flags before variables,
-/// and all of them before what is in use.
-pub fn servers(global: &Global) -> Result<Option<Vec<String>>, Diagnostic> {
+/// PEM files. Only where they are is remembered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    ca: PathBuf,
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl From<Certificate> for Files {
+    fn from(Certificate { ca, cert, key }: Certificate) -> Self {
+        Self { ca, cert, key }
+    }
+}
+
+impl Certificate {
+    /// Of the flags, as files that are found from any folder.
+    fn of(given: &args::Certificate) -> Result<Option<Self>, Diagnostic> {
+        let (Some(ca), Some(cert), Some(key)) = (&given.tls_ca, &given.tls_cert, &given.tls_key) else {
+            return Ok(None);
+        };
+        let absolute = |path: &PathBuf| {
+            let found = std::fs::canonicalize(path);
+            found.map_err(|error| Diagnostic::error(Code::Usage, format!("cannot read {}: {error}", path.display())))
+        };
+        Ok(Some(Self { ca: absolute(ca)?, cert: absolute(cert)?, key: absolute(key)? }))
+    }
+}
+
+/// The cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, flags before variables, and all of
+/// them before what is in use.
+pub fn destination(global: &Global) -> Result<Option<Context>, Diagnostic> {
     let is_overruled = global.given.context && !global.given.server;
     if !global.server.is_empty() && !is_overruled {
-        return Ok(Some(global.server.clone()));
+        return Ok(Some(Context { servers: global.server.clone(), tls: None }));
     }
     match &global.context {
         Some(name) if name == LOCAL => Ok(None),
-        Some(name) => find(&mut load()?, name).map(|context| Some(context.servers)),
+        Some(name) => find(&mut load()?, name).map(Some),
         None => {
             let mut contexts = load()?;
             let Some(current) = contexts.current.clone() else { return Ok(None) };
-            find(&mut contexts, &current).map(|context| Some(context.servers))
+            find(&mut contexts, &current).map(Some)
         }
     }
 }
@@ -67,15 +103,17 @@ pub fn context(call: &Call, verb: &args::Context) -> Result<Exit, Refused> {
 fn change(call: &Call, verb: &args::Context) -> Result<Exit, Diagnostic> {
     let mut contexts = load()?;
     match verb {
-        args::Context::Set { name, servers } => {
+        args::Context::Set { name, servers, certificate } => {
             if name == LOCAL {
                 return Err(Diagnostic::error(Code::Usage, "'local' stands for this machine and cannot be set"));
             }
-            // Wrong addresses are told now rather than at the first use.
-            let check =
-                proto::client::Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO, None);
+            // Wrong addresses and certificates are told now rather than at the first use.
+            let context = Context { servers: servers.clone(), tls: Certificate::of(certificate)? };
+            let tls = context.tls.clone().map(|certificate| Tls::load(certificate.into())).transpose();
+            let tls = tls.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;
+            let check = Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO, tls);
             check.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;
-            contexts.contexts.insert(name.clone(), Context { servers: servers.clone() });
+            contexts.contexts.insert(name.clone(), context);
             save(&contexts)?;
         }
         args::Context::Use { name } if name == LOCAL => {

@@ -33,7 +33,7 @@ mod yaml;
 
 pub use alerts::alerts;
 pub use connect::{Connected, diagnostic};
-pub use context::{context, servers};
+pub use context::{Context, context, destination};
 pub use dev::dev;
 pub use projects::projects;
 pub use runs::runs;

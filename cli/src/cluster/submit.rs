@@ -10,6 +10,7 @@ use proto::v1::{RetryPolicy, RunState, SubmitRunRequest, SubmitRunResponse, Task
 
 use super::args;
 use super::connect::Connected;
+use super::context::Context;
 use super::deploy::{Deployed, deploy};
 use super::{runs, trace};
 use crate::args::{IndirectSelection, Selection};
@@ -24,14 +25,14 @@ const NEWEST_MAX: u32 = 100;
 /// Runs the selected nodes on a cluster, printing as on this machine.
 pub fn submit(
     call: &Call,
-    servers: &[String],
+    cluster: &Context,
     ready: &Ready,
     request: &Request,
     asked: (&Selection, &args::Submit),
 ) -> Result<Exit, Refused> {
     let (selection, submit) = asked;
     refuse_memory(call, ready)?;
-    let cluster = Connected::to(call, servers)?;
+    let cluster = Connected::to(call, cluster)?;
     let accept = || {
         let deployed = deploy(&cluster, &ready.opened, "")?;
         let request = wire(call, ready, request, &deployed, (selection, submit));
@@ -47,8 +48,8 @@ pub fn submit(
 }
 
 /// `kontiki retry` on a cluster: goes on with the project's newest run.
-pub fn retry(call: &Call, servers: &[String], ready: &Ready) -> Result<Exit, Refused> {
-    let cluster = Connected::to(call, servers)?;
+pub fn retry(call: &Call, cluster: &Context, ready: &Ready) -> Result<Exit, Refused> {
+    let cluster = Connected::to(call, cluster)?;
     // A look at sources leaves nothing to go on with.
     let is_build = |run: &proto::v1::Run| run.verb() != proto::v1::Verb::Freshness;
     let newest = runs::list(&cluster, &ready.manifest.project_name, NEWEST_MAX)?.into_iter().find(is_build);

@@ -12,7 +12,7 @@ use common::task::{NodeStatus, TaskState};
 use common::{Diagnostic, NodeId};
 use scheduler::local::RunView;
 
-use super::{Ready, ready, servers};
+use super::{Ready, destination, ready};
 use crate::args::Retry;
 use crate::cluster;
 use crate::console::Event;
@@ -21,14 +21,14 @@ use crate::project::{Call, Refused};
 use crate::run::{self, Request, Resume};
 
 pub fn retry(call: &Call, retry: &Retry) -> Result<Exit, Refused> {
-    if let Some(servers) = servers(call)? {
+    if let Some(cluster) = destination(call)? {
         let given = [("--state", retry.state.is_some()), ("--full-refresh", retry.full_refresh)];
         let refused =
             |(flag, _)| Diagnostic::error(Code::Unsupported, format!("{flag} on a cluster: not supported yet"));
         let findings: Vec<Diagnostic> = given.into_iter().filter(|(_, is_given)| *is_given).map(refused).collect();
         call.report(&findings)?;
         let ready = ready(call)?;
-        return cluster::retry(call, &servers, &ready);
+        return cluster::retry(call, &cluster, &ready);
     }
     let ready = ready(call)?;
     let last = match &retry.state {

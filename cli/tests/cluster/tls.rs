@@ -107,6 +107,31 @@ fn runs_go_on_under_tls_and_each_role_may_do_its_own() {
 }
 
 #[test]
+fn a_context_brings_its_certificate() {
+    let (fleet, folder, _) = fleet(1);
+    let server = fleet.addresses()[0].clone();
+    let home = fleet.project.root().join("config").display().to_string();
+    let kontiki = |arguments: &[&str]| {
+        let mut command = fleet.project.command(arguments);
+        Ended::from(command.env("XDG_CONFIG_HOME", &home).current_dir(&folder).output().unwrap())
+    };
+    let set = ["context", "set", "shop", &server];
+    let certificate = ["--tls-ca", "ca.crt", "--tls-cert", "client.crt", "--tls-key", "client.key"];
+    kontiki(&[&set[..], &certificate].concat()).expect(0);
+    kontiki(&["runs", "list", "--context", "shop"]).expect(0);
+    // Without one it is not let in, and what is no certificate is refused at once.
+    kontiki(&["context", "set", "plain", &server]).expect(0);
+    kontiki(&["runs", "list", "--context", "plain"]).expect(2);
+    kontiki(&[&set[..], &certificate[..4]].concat()).expect(2).says("--tls-key <FILE>");
+    let swapped = ["--tls-ca", "ca.crt", "--tls-cert", "client.key", "--tls-key", "client.key"];
+    kontiki(&[&set[..], &swapped].concat()).expect(2).says("client.key");
+    let missing = ["--tls-ca", "nowhere.crt", "--tls-cert", "client.crt", "--tls-key", "client.key"];
+    kontiki(&[&set[..], &missing].concat()).expect(2).says("cannot read nowhere.crt");
+    // What was there before is there still.
+    kontiki(&["runs", "list", "--context", "shop"]).expect(0);
+}
+
+#[test]
 fn certificates_are_renewed_without_a_restart() {
     let (fleet, folder, old) = fleet(1);
     fleet.kontiki(&["build"]).expect(0);
