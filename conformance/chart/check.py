@@ -283,6 +283,34 @@ def check_kustomization() -> list[str]:
     return [] if made == installed else [f"deploy/kubernetes makes {made}, not {installed}: {told.stderr}"]
 
 
+def check_compose() -> list[str]:
+    """The cluster on a laptop: what it mounts is there, who is named is there, and the program reads its arguments and variables."""
+    file = ROOT / "deploy/compose/compose.yaml"
+    compose = yaml.safe_load(file.read_text())
+    findings, services = [], compose["services"]
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            is_there = (file.parent / source).exists() if source.startswith(".") else source in compose["volumes"]
+            findings += [] if is_there else [f"{name}: there is no {source}"]
+        findings += [f"{name} waits for {other}" for other in service.get("depends_on", {}) if other not in services]
+        findings += [f"{name} is open to others: {port}" for port in service.get("ports", []) if not port.startswith("127.0.0.1:")]
+        findings += [] if ":" in service["image"] else [f"{name}: {service['image']} has no version"]
+        if not service["image"].startswith("kontiki:"):
+            continue
+        variables = {"PATH": os.environ["PATH"], **service["environment"]}
+        for arguments in ([*service["command"], "--help"], ["config", "check"]):
+            told = subprocess.run([KONTIKI, *arguments], env=variables, capture_output=True, text=True)
+            findings += [] if told.returncode == 0 else [f"{name}: {told.stdout}{told.stderr}"]
+        asked = ",".join(variables.get(key, "") for key in ("KONTIKI_SERVER_PEERS", "KONTIKI_WORKER_SERVERS"))
+        known = {f"{other}:4728" for other in services}
+        findings += [f"{name} asks {address}" for address in asked.split(",") if address and address not in known]
+    scraped = yaml.safe_load((file.parent / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"][0]["targets"]
+    measured = {name for name, service in services.items() if service["image"].startswith("kontiki:")}
+    findings += [] if {target.split(":")[0] for target in scraped} == measured else ["Prometheus does not scrape everybody"]
+    return [f"compose.yaml: {finding}" for finding in findings]
+
+
 def check_checkov(of: Render) -> None:
     checkov = str(Path(sys.executable).with_name("checkov"))
     with tempfile.TemporaryDirectory() as folder:
@@ -319,7 +347,7 @@ def main() -> None:
             check(of)
         print(f"{name}: {len(of.objects)} objects, {len(of.findings)} findings")
         findings += of.findings
-    findings += check_kustomization()
+    findings += check_kustomization() + check_compose()
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
     if version != f">={VERSIONS[0]}.0-0":
         findings.append(f"Chart.yaml is for Kubernetes {version}, but {VERSIONS[0]} is checked")

@@ -24,10 +24,12 @@ NO_PROXY = [("grpc.enable_http_proxy", 0)]
 
 
 def run(*command: str) -> str:
+    """What a command writes; fails where it fails."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def until(what: str, ask, logs=lambda: ""):
+    """Asks until there is an answer."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = ask()
@@ -95,7 +97,11 @@ class Network:
 
 @dataclass
 class Pod:
-    """A container of a pod, and what it needs: `objects` are the render's, `secrets` the folders of Secrets by name."""
+    """A pod and its one container.
+
+    `spec` is the render's, `names` are those under which others find it, `configs` the ConfigMaps and `secrets` the folders of Secrets by
+    name, `program` the folder that stands for the image's, `extra` further folders by where they are mounted.
+    """
 
     name: str
     spec: dict
@@ -119,35 +125,31 @@ class Pod:
     def log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
-    def volume(self, name: str) -> tuple[Path, bool]:
-        """A folder on the machine, and whether the pod keeps it when it starts anew."""
+    def volume(self, name: str) -> Path:
+        """A folder on the machine: what is claimed stays when the pod starts anew, what is empty is so again."""
         folder = self.folder / "volumes" / self.name / name
         found = next((volume for volume in self.spec["volumes"] if volume["name"] == name), {})
         if "configMap" in found:
             folder.mkdir(parents=True, exist_ok=True)
             for file, text in self.configs[found["configMap"]["name"]]["data"].items():
                 (folder / file).write_text(text)
-            return folder, False
+            return folder
         if "secret" in found:
-            return self.secrets[found["secret"]["secretName"]], False
+            return self.secrets[found["secret"]["secretName"]]
         if "emptyDir" in found:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        self.own(folder)
-        return folder, "emptyDir" not in found
-
-    def own(self, folder: Path) -> None:
-        security = self.spec["securityContext"]
-        os.chown(folder, 0, security["fsGroup"])
+        os.chown(folder, 0, self.spec["securityContext"]["fsGroup"])
         folder.chmod(0o2775)
+        return folder
 
     def lose_volume(self) -> None:
         shutil.rmtree(self.folder / "volumes" / self.name / "data")
 
     def environment(self) -> dict[str, str]:
-        variables = {"HOSTNAME": self.name, "PATH": "/opt/kontiki:/usr/bin:/bin"}
+        variables, fields = {"HOSTNAME": self.name, "PATH": "/opt/kontiki:/usr/bin:/bin"}, {"metadata.name": self.name}
         for variable in self.container.get("env", []):
-            value = variable["value"] if "value" in variable else {"metadata.name": self.name}[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            value = variable.get("value") or fields[variable["valueFrom"]["fieldRef"]["fieldPath"]]
             for name, other in variables.items():
                 value = value.replace(f"$({name})", other)
             variables[variable["name"]] = value
@@ -179,7 +181,7 @@ class Pod:
         bind(Path("/dev/urandom"), "/dev/urandom", False)
         lines.extend([f"mkdir -p {root}/proc", f"mount -t proc proc {root}/proc", f"echo 'multi on' > {root}/etc/host.conf"])
         for mount in self.container["volumeMounts"]:
-            bind(self.volume(mount["name"])[0], mount["mountPath"], mount.get("readOnly", False))
+            bind(self.volume(mount["name"]), mount["mountPath"], mount.get("readOnly", False))
         for path, source in self.extra.items():
             bind(source, path, False)
         lines.append(f"mount -o remount,ro {root}")
