@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -311,6 +312,33 @@ def check_compose() -> list[str]:
     return [f"compose.yaml: {finding}" for finding in findings]
 
 
+def check_guide() -> list[str]:
+    """Commands of the guide, as far as they go without a cluster."""
+    findings, guide = [], (ROOT / "docs/guides/kubernetes.md").read_text()
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", guide, re.M | re.S)
+    commands = [shlex.split(line) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "profiles.yml").write_text("shop: {}\n")
+        (Path(folder) / "deploy").symlink_to(ROOT / "deploy")
+        for command in commands:
+            match command:
+                case ["helm", "install", *rest]:
+                    command = [HELM, "template", *rest]
+                case ["kubectl", "create", *rest]:
+                    command = [KUBECTL, "create", *rest, "--dry-run=client", "--output=name"]
+                case ["kubectl", "-n", namespace, "create", *rest]:
+                    command = [KUBECTL, "-n", namespace, "create", *rest, "--dry-run=client", "--output=name"]
+                case ["helm", "test", *_] | ["podman", "build" | "push", *_]:
+                    # They want a cluster, and an engine that builds.
+                    continue
+                case _:
+                    findings.append(f"the guide's `{shlex.join(command)}` is checked by nobody")
+                    continue
+            told = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            findings += [] if told.returncode == 0 else [f"the guide's `{shlex.join(command)}`: {told.stderr}"]
+    return findings if len(commands) >= 6 else [f"only {len(commands)} commands were found in the guide"]
+
+
 def check_checkov(of: Render) -> None:
     checkov = str(Path(sys.executable).with_name("checkov"))
     with tempfile.TemporaryDirectory() as folder:
@@ -347,7 +375,7 @@ def main() -> None:
             check(of)
         print(f"{name}: {len(of.objects)} objects, {len(of.findings)} findings")
         findings += of.findings
-    findings += check_kustomization() + check_compose()
+    findings += check_kustomization() + check_compose() + check_guide()
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
     if version != f">={VERSIONS[0]}.0-0":
         findings.append(f"Chart.yaml is for Kubernetes {version}, but {VERSIONS[0]} is checked")
