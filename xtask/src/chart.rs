@@ -27,8 +27,8 @@ pub struct Chart {
 }
 
 pub fn chart(chart: &Chart) -> Result<()> {
-    // The whole workspace, as the tests build it: a package by itself has other features of its dependencies.
-    run(cargo().args(["build", "--quiet", "--workspace"]))?;
+    // With the features that the whole workspace asks for, as the tests build it; but not this very program, which is running.
+    run(cargo().args(["build", "--quiet", "--workspace", "--bin", "kontiki"]))?;
     let python = python::environment("chart", "conformance/chart/requirements.txt")?;
     let (tools, program) = (tools()?, target().join("debug/kontiki"));
     let script = |name: &str| {
