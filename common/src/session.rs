@@ -19,6 +19,13 @@ pub struct WorkerDescription {
     pub labels: BTreeMap<String, String>,
 }
 
+impl WorkerDescription {
+    /// Whether it carries all of the labels.
+    pub fn carries(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels.iter().all(|(name, value)| self.labels.get(name) == Some(value))
+    }
+}
+
 /// From the worker to the leader.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum WorkerMessage {

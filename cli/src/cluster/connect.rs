@@ -40,8 +40,8 @@ impl<'a> Connected<'a> {
 
     pub fn to(call: &'a Call, cluster: &Context) -> Result<Self, Refused> {
         let tls = match &cluster.tls {
-            Some(certificate) => {
-                let tls = Tls::load(certificate.clone().into());
+            Some(files) => {
+                let tls = Tls::load(files.clone());
                 Some(tls.map_err(|error| call.refuse_with(Code::ConfigInvalid, &error))?)
             }
             None => tls::of_call(call)?,

@@ -35,38 +35,21 @@ struct Contexts {
 pub struct Context {
     /// Addresses of replicas.
     pub servers: Vec<String>,
-    /// The certificate that is shown there; where there is none, what the settings say.
+    /// The certificate that is shown there; where there is none, what the settings say. Only where its files are is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Certificate>,
+    pub tls: Option<Files>,
 }
 
-/// PEM files. Only where they are is remembered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Certificate {
-    ca: PathBuf,
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-impl From<Certificate> for Files {
-    fn from(Certificate { ca, cert, key }: Certificate) -> Self {
-        Self { ca, cert, key }
-    }
-}
-
-impl Certificate {
-    /// Of the flags, as files that are found from any folder.
-    fn of(given: &args::Certificate) -> Result<Option<Self>, Diagnostic> {
-        let (Some(ca), Some(cert), Some(key)) = (&given.tls_ca, &given.tls_cert, &given.tls_key) else {
-            return Ok(None);
-        };
-        let absolute = |path: &PathBuf| {
-            let found = std::fs::canonicalize(path);
-            found.map_err(|error| Diagnostic::error(Code::Usage, format!("cannot read {}: {error}", path.display())))
-        };
-        Ok(Some(Self { ca: absolute(ca)?, cert: absolute(cert)?, key: absolute(key)? }))
-    }
+/// The files that flags name, as they are found from any folder.
+fn files(given: &args::Certificate) -> Result<Option<Files>, Diagnostic> {
+    let (Some(ca), Some(cert), Some(key)) = (&given.tls_ca, &given.tls_cert, &given.tls_key) else {
+        return Ok(None);
+    };
+    let absolute = |path: &PathBuf| {
+        let found = std::fs::canonicalize(path);
+        found.map_err(|error| Diagnostic::error(Code::Usage, format!("cannot read {}: {error}", path.display())))
+    };
+    Ok(Some(Files { ca: absolute(ca)?, cert: absolute(cert)?, key: absolute(key)? }))
 }
 
 /// The cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, flags before variables, and all of
@@ -108,8 +91,8 @@ fn change(call: &Call, verb: &args::Context) -> Result<Exit, Diagnostic> {
                 return Err(Diagnostic::error(Code::Usage, "'local' stands for this machine and cannot be set"));
             }
             // Wrong addresses and certificates are told now rather than at the first use.
-            let context = Context { servers: servers.clone(), tls: Certificate::of(certificate)? };
-            let tls = context.tls.clone().map(|certificate| Tls::load(certificate.into())).transpose();
+            let context = Context { servers: servers.clone(), tls: files(certificate)? };
+            let tls = context.tls.clone().map(Tls::load).transpose();
             let tls = tls.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;
             let check = Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO, tls);
             check.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;

@@ -2,9 +2,9 @@
 //!
 //! Invariant: a task that no worker of the kind could take counts for nothing, so it keeps none of them up.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use common::session::WorkerDescription;
 use common::task::TaskState;
 use futures::stream::{BoxStream, StreamExt};
 use proto::externalscaler as keda;
@@ -42,7 +42,7 @@ impl Service {
 /// Workers of one kind.
 struct Workers {
     slots: u32,
-    labels: BTreeMap<String, String>,
+    description: WorkerDescription,
 }
 
 impl Workers {
@@ -58,13 +58,13 @@ impl Workers {
         });
         let labels = labels.collect::<Option<_>>();
         let labels = labels.ok_or_else(|| Status::invalid_argument("labels: they are not of the form name=value,…"))?;
-        Ok(Self { slots, labels })
+        Ok(Self { slots, description: WorkerDescription { labels, ..WorkerDescription::default() } })
     }
 
     /// Tasks that wait or run, of runs that such a worker may serve.
     fn tasks(&self, state: &State) -> u32 {
-        let serves = |run: &Run| run.worker_labels.iter().all(|(name, value)| self.labels.get(name) == Some(value));
-        let tasks = state.runs().filter(|run| !run.is_finished() && serves(run)).flat_map(Run::tasks);
+        let serves = |run: &&Run| !run.is_finished() && self.description.carries(&run.worker_labels);
+        let tasks = state.runs().filter(serves).flat_map(Run::tasks);
         let waits_or_runs = |state: &TaskState| {
             matches!(state, TaskState::Ready | TaskState::Running { .. } | TaskState::UpForRetry { .. })
         };

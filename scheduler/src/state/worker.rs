@@ -27,7 +27,7 @@ impl Worker {
 
     /// Whether it carries all of the labels.
     pub fn carries(&self, labels: &BTreeMap<String, String>) -> bool {
-        labels.iter().all(|(name, value)| self.description.labels.get(name) == Some(value))
+        self.description.carries(labels)
     }
 
     pub fn running(&self) -> usize {

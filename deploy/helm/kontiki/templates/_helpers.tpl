@@ -123,9 +123,9 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{- /* Changes when a pod must be made anew. */ -}}
+{{- /* Changes when a pod must be made anew: not for the number of replicas, which counts for the very first start alone. */ -}}
 {{- define "kontiki.annotations" -}}
-checksum/config: {{ include (printf "kontiki.%s.toml" .component) .root | sha256sum }}
+checksum/config: {{ include (printf "kontiki.%s.toml" .component) .root | regexReplaceAll "(?m)^replicas = .*$" "" | sha256sum }}
 {{- with .values.podAnnotations }}
 {{ toYaml . }}
 {{- end }}
