@@ -63,6 +63,9 @@ pub enum Command {
     Worker(cluster::Worker),
     /// Run a cluster of one replica and one worker in this process
     Dev(cluster::Dev),
+    /// Who may do what on a cluster
+    #[command(subcommand)]
+    Access(cluster::Access),
     /// Settings of the processes
     #[command(subcommand)]
     Config(cluster::Config),

@@ -107,6 +107,7 @@ fn verb(command: &Command) -> &'static str {
         Command::Server(_) => "server",
         Command::Worker(_) => "worker",
         Command::Dev(_) => "dev",
+        Command::Access(_) => "access",
         Command::Config(_) => "config",
         Command::Context(_) => "context",
         Command::Project(_) => "project",
@@ -126,6 +127,7 @@ fn is_of_dbt(command: &Command) -> bool {
         Command::Server(_)
             | Command::Worker(_)
             | Command::Dev(_)
+            | Command::Access(_)
             | Command::Config(_)
             | Command::Context(_)
             | Command::Project(_)
@@ -162,6 +164,7 @@ fn dispatch(call: &Call, command: &Command) -> Result<Exit, Refused> {
             None => cluster::worker(call, worker),
         },
         Command::Dev(dev) => cluster::dev(call, dev),
+        Command::Access(verb) => cluster::access(call, verb),
         Command::Config(cluster::args::Config::Check(source)) => config_check(call, source),
         Command::Context(verb) => cluster::context(call, verb),
         Command::Project(verb) => cluster::projects(call, verb),

@@ -5,12 +5,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{self, Endpoint};
+use tonic::{Code, Request, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::dial;
@@ -37,6 +41,49 @@ pub enum Error {
     Address(String),
     #[error("no replica was named")]
     NoReplica,
+    #[error("a token is told to nobody but a replica that shows its certificate: give those who sign for it, tls.ca")]
+    TokenWithoutTls,
+}
+
+/// A connection over which calls tell who calls.
+pub type Channel = InterceptedService<transport::Channel, Credentials>;
+
+/// What a client says of itself beside its certificate. Cheap to clone; a secret is neither printed nor kept from a file.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// Its certificate says everything.
+    #[default]
+    Certificate,
+    Token(Arc<str>),
+    /// Read at every call: such files are replaced before what is in them expires.
+    TokenFile(Arc<Path>),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "Certificate",
+            Self::Token(_) => "Token(…)",
+            Self::TokenFile(_) => "TokenFile(…)",
+        })
+    }
+}
+
+impl Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let token = match self {
+            Self::Certificate => return Ok(request),
+            Self::Token(token) => token.to_string(),
+            Self::TokenFile(file) => std::fs::read_to_string(&*file).map_err(|error| {
+                Status::unauthenticated(format!("the token cannot be read: {}: {error}", file.display()))
+            })?,
+        };
+        let header = MetadataValue::try_from(format!("Bearer {}", token.trim()));
+        let mut header = header.map_err(|_| Status::unauthenticated("the token has characters that no token has"))?;
+        header.set_sensitive(true);
+        request.metadata_mut().insert("authorization", header);
+        Ok(request)
+    }
 }
 
 /// The replicas of one cluster, as far as they are known. Cheap to clone.
@@ -52,6 +99,7 @@ struct Shared {
     learned: Vec<String>,
     channels: HashMap<String, Channel>,
     tls: Option<Tls>,
+    credentials: Credentials,
     /// The one that answered last.
     preferred: Option<String>,
 }
@@ -67,8 +115,27 @@ impl Replicas {
         if configured.is_empty() {
             return Err(Error::NoReplica);
         }
-        let shared = Shared { configured, learned: Vec::new(), channels: HashMap::new(), tls, preferred: None };
+        let shared = Shared {
+            configured,
+            learned: Vec::new(),
+            channels: HashMap::new(),
+            tls,
+            credentials: Credentials::default(),
+            preferred: None,
+        };
         Ok(Self { shared: Arc::new(Mutex::new(shared)), patience })
+    }
+
+    /// The same replicas, called by somebody whom these tell of. A token goes over TLS only.
+    pub fn called_by(self, credentials: Credentials) -> Result<Self, Error> {
+        let mut shared = self.shared();
+        if shared.tls.is_none() && !matches!(credentials, Credentials::Certificate) {
+            return Err(Error::TokenWithoutTls);
+        }
+        shared.channels.clear();
+        shared.credentials = credentials;
+        drop(shared);
+        Ok(self)
     }
 
     /// The same replicas for calls that may take longer.
@@ -118,6 +185,7 @@ impl Replicas {
             .keep_alive_while_idle(true);
         let mut shared = self.shared();
         let channel = dial::lazily(endpoint, shared.tls.as_ref());
+        let channel = InterceptedService::new(channel, shared.credentials.clone());
         shared.channels.insert(address, channel.clone());
         Ok(channel)
     }

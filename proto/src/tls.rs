@@ -1,4 +1,5 @@
-//! Mutual TLS: who calls is known by the certificate that they show, and so is who answers.
+//! Mutual TLS: who calls is known by the certificate that they show, and so is who answers. Callers that a token tells of may do without
+//! one, where the server lets them.
 //!
 //! A certificate says what its holder is in names of the form `kontiki:replica`, `kontiki:worker` and `kontiki:client` among its subject
 //! alternative names (URI). One may hold several.
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 
@@ -23,15 +24,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ALPN: &[u8] = b"h2";
 const PREFIX: &str = "kontiki:";
 
-/// What the holder of a certificate may do.
+/// What the holder of a certificate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum Identity {
     Replica,
     Worker,
     Client,
 }
 
-impl Role {
+impl Identity {
     pub const ALL: [Self; 3] = [Self::Replica, Self::Worker, Self::Client];
 
     pub fn as_str(self) -> &'static str {
@@ -43,15 +44,17 @@ impl Role {
     }
 }
 
-/// Where certificates and the key are, all PEM.
+/// Where certificates and the key are, all PEM. Only a client may do without `cert` and `key`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
     /// Certificates of those who sign: whoever shows another one is refused.
     pub ca: PathBuf,
     /// This process's own, its chain after it.
-    pub cert: PathBuf,
-    pub key: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +80,26 @@ struct Shared {
 struct Loaded {
     changed: [Option<SystemTime>; 3],
     looked_at: Instant,
-    server: Arc<ServerConfig>,
+    /// None without a certificate of its own.
+    server: Option<Servers>,
     client: Arc<ClientConfig>,
+}
+
+/// The same server for callers of both kinds.
+struct Servers {
+    /// For those who show a certificate.
+    known: Arc<ServerConfig>,
+    /// For those who may show one.
+    any: Arc<ServerConfig>,
+}
+
+/// Whom a server lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Who shows a certificate that it trusts.
+    Certified,
+    /// Whoever shows one that it trusts, or none.
+    Any,
 }
 
 impl fmt::Debug for Tls {
@@ -103,9 +124,15 @@ impl Tls {
         self.name.as_deref()
     }
 
-    /// For connections that are accepted now: callers have to show a certificate.
-    pub fn server(&self) -> Arc<ServerConfig> {
-        self.current(|loaded| Arc::clone(&loaded.server))
+    /// For connections that are accepted now; none where this process has no certificate to show.
+    pub fn server(&self, callers: Callers) -> Option<Arc<ServerConfig>> {
+        self.current(|loaded| {
+            let servers = loaded.server.as_ref()?;
+            Some(match callers {
+                Callers::Certified => Arc::clone(&servers.known),
+                Callers::Any => Arc::clone(&servers.any),
+            })
+        })
     }
 
     /// For connections that are made now.
@@ -122,7 +149,7 @@ impl Tls {
                 match Loaded::read(files) {
                     Ok(read) => {
                         *loaded = read;
-                        tracing::info!(cert = %files.cert.display(), "certificates were read again");
+                        tracing::info!(ca = %files.ca.display(), "certificates were read again");
                     }
                     Err(error) => {
                         tracing::warn!(%error, "certificates changed and cannot be read: those before stay in use")
@@ -151,26 +178,39 @@ impl Loaded {
             roots.add(certificate).map_err(|error| problem(&files.ca, error))?;
         }
         let roots = Arc::new(roots);
-        let chain = certificates(&files.cert)?;
-        let key = || PrivateKeyDer::from_pem_file(&files.key).map_err(|error| problem(&files.key, error));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
-        let verifier = verifier.build().map_err(|error| problem(&files.ca, error))?;
-        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| problem(&files.cert, error))?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain.clone(), key()?)
-            .map_err(|error| problem(&files.cert, error))?;
-        let mut client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| problem(&files.cert, error))?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key()?)
-            .map_err(|error| problem(&files.cert, error))?;
-        server.alpn_protocols = vec![ALPN.to_vec()];
+            .map_err(|error| problem(&files.ca, error))?
+            .with_root_certificates(Arc::clone(&roots));
+        let (mut client, server) = match (&files.cert, &files.key) {
+            (None, None) => (client.with_no_client_auth(), None),
+            (Some(cert), Some(key)) => {
+                let chain = certificates(cert)?;
+                let own = || PrivateKeyDer::from_pem_file(key).map_err(|error| problem(key, error));
+                let verifier =
+                    || WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+                let server = |verifier: ClientCertVerifierBuilder| {
+                    let verifier = verifier.build().map_err(|error| problem(&files.ca, error))?;
+                    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                        .with_safe_default_protocol_versions()
+                        .map_err(|error| problem(cert, error))?
+                        .with_client_cert_verifier(verifier)
+                        .with_single_cert(chain.clone(), own()?)
+                        .map_err(|error| problem(cert, error))?;
+                    server.alpn_protocols = vec![ALPN.to_vec()];
+                    Ok::<_, Error>(Arc::new(server))
+                };
+                let servers = Servers { known: server(verifier())?, any: server(verifier().allow_unauthenticated())? };
+                let client = client.with_client_auth_cert(chain.clone(), own()?);
+                (client.map_err(|error| problem(cert, error))?, Some(servers))
+            }
+            (Some(present), None) | (None, Some(present)) => {
+                return Err(problem(present, "a certificate needs its key, and a key its certificate"));
+            }
+        };
         client.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Self { changed, looked_at: Instant::now(), server: Arc::new(server), client: Arc::new(client) })
+        Ok(Self { changed, looked_at: Instant::now(), server, client: Arc::new(client) })
     }
 }
 
@@ -180,18 +220,19 @@ fn problem(file: &Path, problem: impl fmt::Display) -> Error {
 
 /// When each file was changed last; of a link, what it leads to.
 fn changed(files: &Files) -> [Option<SystemTime>; 3] {
-    [&files.ca, &files.cert, &files.key].map(|file| std::fs::metadata(file).and_then(|found| found.modified()).ok())
+    [Some(&files.ca), files.cert.as_ref(), files.key.as_ref()]
+        .map(|file| std::fs::metadata(file?).and_then(|found| found.modified()).ok())
 }
 
 /// What a certificate says of its holder.
-pub fn roles(certificate: &CertificateDer<'_>) -> BTreeSet<Role> {
+pub fn identities(certificate: &CertificateDer<'_>) -> BTreeSet<Identity> {
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(certificate) else { return BTreeSet::new() };
     let Ok(Some(names)) = parsed.subject_alternative_name() else { return BTreeSet::new() };
     let named = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => uri.strip_prefix(PREFIX),
         _ => None,
     });
-    named.filter_map(|name| Role::ALL.into_iter().find(|role| role.as_str() == name)).collect()
+    named.filter_map(|name| Identity::ALL.into_iter().find(|identity| identity.as_str() == name)).collect()
 }
 
 /// The holder's common name, for people; empty where there is none.

@@ -9,6 +9,7 @@
 //! Invariants: nothing in `state/` or `leader/` awaits, blocks, reads a clock or a random number, or touches a file; nothing is
 //! answered before its entry is on disk.
 
+pub mod access;
 pub mod alerts;
 pub mod api;
 pub mod backup;

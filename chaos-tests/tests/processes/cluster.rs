@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chaos_tests::dice::Dice;
+use proto::client::Channel;
 use proto::client::Replicas;
 use proto::v1;
 use proto::v1::cluster_service_client::ClusterServiceClient;
@@ -13,7 +14,6 @@ use proto::v1::run_service_client::RunServiceClient;
 use proto::v1::worker_service_client::WorkerServiceClient;
 use testing::{Fleet, Shape};
 use tokio::runtime::Runtime;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::clock::Clocks;

@@ -62,6 +62,17 @@ pub struct Dev {
 }
 
 #[derive(Subcommand, Debug, Clone)]
+pub enum Access {
+    /// Make a token: it is printed once, and what the access policy has to say of it
+    Token {
+        /// What the policy, and refused calls, name it
+        name: String,
+    },
+    /// Check an access policy
+    Check { file: PathBuf },
+}
+
+#[derive(Subcommand, Debug, Clone)]
 pub enum Config {
     /// Print the settings in force, each with where it comes from
     Check(config::Source),
@@ -77,6 +88,9 @@ pub enum Context {
         servers: Vec<String>,
         #[command(flatten)]
         certificate: Certificate,
+        /// The file with the token that tells that cluster who calls; read at every call
+        #[arg(long, value_name = "FILE", requires = "tls_ca")]
+        token_file: Option<PathBuf>,
     },
     /// Send verbs to this cluster from now on; `local` for this machine
     Use { name: String },
@@ -84,11 +98,11 @@ pub enum Context {
     List,
 }
 
-/// The certificate that a client shows: all three or none.
+/// Whom a client trusts, and the certificate that it shows.
 #[derive(Args, Debug, Clone)]
 pub struct Certificate {
     /// Certificates of those who sign for this cluster, PEM
-    #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
+    #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
     /// The certificate to show there, its chain after it, PEM
     #[arg(long, value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]

@@ -1,15 +1,15 @@
 //! A call's way to its cluster, and how the cluster's errors are told.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use common::Diagnostic;
 use common::diagnostic::Code;
-use proto::client::Replicas;
+use proto::client::{Channel, Credentials, Replicas};
 use proto::tls::Tls;
 use tokio::runtime::Runtime;
 use tonic::Status;
-use tonic::transport::Channel;
 use tonic_types::StatusExt;
 
 use super::context::{self, Context};
@@ -46,7 +46,9 @@ impl<'a> Connected<'a> {
             }
             None => tls::of_call(call)?,
         };
+        let credentials = credentials(cluster).map_err(|diagnostic| call.refuse(diagnostic))?;
         let replicas = Replicas::new(cluster.servers.iter().map(String::as_str), PATIENCE, tls)
+            .and_then(|replicas| replicas.called_by(credentials))
             .map_err(|error| call.refuse_with(Code::Usage, &error))?;
         let runtime = runtime(1).map_err(|error| call.refuse_with(Code::Io, &error))?;
         Ok(Self { call, replicas, runtime })
@@ -79,6 +81,29 @@ impl<'a> Connected<'a> {
 
     pub fn refuse(&self, status: &Status) -> Refused {
         self.call.refuse(diagnostic(status))
+    }
+}
+
+/// The token that a cluster is told: that of its context; where that says nothing of who calls, that of the environment.
+fn credentials(cluster: &Context) -> Result<Credentials, Diagnostic> {
+    if let Some(file) = &cluster.token_file {
+        return Ok(Credentials::TokenFile(file.as_path().into()));
+    }
+    if cluster.tls.is_some() {
+        return Ok(Credentials::Certificate);
+    }
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    match (set("KONTIKI_TOKEN"), set("KONTIKI_TOKEN_FILE")) {
+        (None, None) => Ok(Credentials::Certificate),
+        (None, Some(file)) => Ok(Credentials::TokenFile(Path::new(&file).into())),
+        (Some(token), None) => token
+            .into_string()
+            .map(|token| Credentials::Token(token.into()))
+            .map_err(|_| Diagnostic::error(Code::ConfigInvalid, "KONTIKI_TOKEN has characters that no token has")),
+        (Some(_), Some(_)) => {
+            Err(Diagnostic::error(Code::ConfigInvalid, "KONTIKI_TOKEN and KONTIKI_TOKEN_FILE are both set")
+                .hint("a call tells one token: unset one of them"))
+        }
     }
 }
 

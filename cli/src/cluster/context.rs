@@ -3,7 +3,7 @@
 //! Invariant: `local` is no cluster: it stands for this machine, and cannot be redefined.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::Diagnostic;
 use common::diagnostic::{Code, Location};
@@ -38,18 +38,21 @@ pub struct Context {
     /// The certificate that is shown there; where there is none, what the settings say. Only where its files are is remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Files>,
+    /// Where the token is that is told there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// The files that flags name, as they are found from any folder.
 fn files(given: &args::Certificate) -> Result<Option<Files>, Diagnostic> {
-    let (Some(ca), Some(cert), Some(key)) = (&given.tls_ca, &given.tls_cert, &given.tls_key) else {
-        return Ok(None);
-    };
-    let absolute = |path: &PathBuf| {
-        let found = std::fs::canonicalize(path);
-        found.map_err(|error| Diagnostic::error(Code::Usage, format!("cannot read {}: {error}", path.display())))
-    };
-    Ok(Some(Files { ca: absolute(ca)?, cert: absolute(cert)?, key: absolute(key)? }))
+    let Some(ca) = &given.tls_ca else { return Ok(None) };
+    let [cert, key] = [&given.tls_cert, &given.tls_key].map(|path| path.as_deref().map(absolute).transpose());
+    Ok(Some(Files { ca: absolute(ca)?, cert: cert?, key: key? }))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Diagnostic> {
+    let found = std::fs::canonicalize(path);
+    found.map_err(|error| Diagnostic::error(Code::Usage, format!("cannot read {}: {error}", path.display())))
 }
 
 /// The cluster that a call is meant for; `None` for this machine. `--server` goes before `--context`, flags before variables, and all of
@@ -57,7 +60,7 @@ fn files(given: &args::Certificate) -> Result<Option<Files>, Diagnostic> {
 pub fn destination(global: &Global) -> Result<Option<Context>, Diagnostic> {
     let is_overruled = global.given.context && !global.given.server;
     if !global.server.is_empty() && !is_overruled {
-        return Ok(Some(Context { servers: global.server.clone(), tls: None }));
+        return Ok(Some(Context { servers: global.server.clone(), tls: None, token_file: None }));
     }
     match &global.context {
         Some(name) if name == LOCAL => Ok(None),
@@ -86,12 +89,13 @@ pub fn context(call: &Call, verb: &args::Context) -> Result<Exit, Refused> {
 fn change(call: &Call, verb: &args::Context) -> Result<Exit, Diagnostic> {
     let mut contexts = load()?;
     match verb {
-        args::Context::Set { name, servers, certificate } => {
+        args::Context::Set { name, servers, certificate, token_file } => {
             if name == LOCAL {
                 return Err(Diagnostic::error(Code::Usage, "'local' stands for this machine and cannot be set"));
             }
             // Wrong addresses and certificates are told now rather than at the first use.
-            let context = Context { servers: servers.clone(), tls: files(certificate)? };
+            let token_file = token_file.as_deref().map(absolute).transpose()?;
+            let context = Context { servers: servers.clone(), tls: files(certificate)?, token_file };
             let tls = context.tls.clone().map(Tls::load).transpose();
             let tls = tls.map_err(|error| Diagnostic::error(Code::Usage, error.to_string()))?;
             let check = Replicas::new(servers.iter().map(String::as_str), std::time::Duration::ZERO, tls);

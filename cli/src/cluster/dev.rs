@@ -36,7 +36,7 @@ async fn run(call: &Call, dev: &args::Dev, mut stop: watch::Receiver<Stop>) -> R
     let config = scheduler::replica::Config::new(dev.data_dir.join("replica"), "dev", address.clone());
     let metrics = process::metrics(call, Some("dev"), dev.metrics_listen.as_deref()).await?;
     metrics.measure_worker();
-    let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+    let mut replica = Replica::start(config, None, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
     metrics.measure_replica(&replica.handle);
     call.console.output(&format!("a cluster of one listens at {address}"));
     call.console.output(&format!("build a project on it: kontiki build --server {address}"));

@@ -3,6 +3,7 @@
 //! Invariant: whatever a cluster says reaches the user through the console, with a code where it is a failure; dbt's verbs print the same
 //! lines and end with the same codes as on this machine.
 
+mod access;
 mod alerts;
 pub mod args;
 mod connect;
@@ -31,6 +32,7 @@ mod worker;
 mod workers;
 mod yaml;
 
+pub use access::access;
 pub use alerts::alerts;
 pub use connect::{Connected, diagnostic};
 pub use context::{Context, context, destination};

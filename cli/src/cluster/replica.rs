@@ -1,9 +1,11 @@
 //! A replica as a part of this process: it listens, takes part, and hands over when it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Diagnostic;
 use common::diagnostic::Code;
+use scheduler::access::Access;
 use scheduler::{api, replica};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,8 +21,13 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub async fn start(config: replica::Config, listener: TcpListener) -> Result<Self, Diagnostic> {
-        let limits = api::Config { lease: config.policy.lease, ..api::Config::default() };
+    /// `access` says who may do what; it counts under TLS only.
+    pub async fn start(
+        config: replica::Config,
+        access: Option<Arc<Access>>,
+        listener: TcpListener,
+    ) -> Result<Self, Diagnostic> {
+        let limits = api::Config { lease: config.policy.lease, access, ..api::Config::default() };
         let (name, address) = (config.name.clone(), config.advertise.clone());
         let handle = replica::start(config).await.map_err(|error| refused(&error))?;
         let (stop, stopped) = oneshot::channel();

@@ -6,7 +6,7 @@ use scheduler::replica::{Config, Timings};
 use worker::remote::Stop;
 
 use super::replica::{Replica, listen};
-use super::{args, connect, process, tls};
+use super::{access, args, connect, process, tls};
 use crate::config;
 use crate::exit::Exit;
 use crate::project::{Call, Refused};
@@ -15,7 +15,7 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
     let mut layers = server.source.layers();
     layers.flags::<config::Server>(&server.flags.values);
     let settings = layers.read::<config::Server>();
-    let tls = tls::read(&mut layers);
+    let tls = tls::read(&mut layers, false);
     process::prepare(call, &mut layers)?;
     let tls = tls.map_err(|diagnostic| call.refuse(diagnostic))?;
     if tls.is_none() && !settings.insecure {
@@ -23,6 +23,8 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
             "give a certificate in the section [tls]; or say --insecure true, where nobody else reaches that network";
         tls::refuse_strangers(&settings.listen, hint).map_err(|diagnostic| call.refuse(diagnostic))?;
     }
+    let access = access::load(settings.access_policy.as_deref(), tls.is_some());
+    let access = access.map_err(|diagnostic| call.refuse(diagnostic))?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;
     let exit = runtime.block_on(async {
         let mut stop = process::signals().map_err(|error| call.refuse_with(Code::Io, &error))?;
@@ -37,7 +39,8 @@ pub fn server(call: &Call, server: &args::Server) -> Result<Exit, Refused> {
             let cluster = backup::restore(file, &config).map_err(|error| call.refuse_with(Code::Io, &error))?;
             tracing::info!(cluster, file = %file.display(), "begins a new cluster with what was saved");
         }
-        let mut replica = Replica::start(config, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
+        let mut replica =
+            Replica::start(config, access, listener).await.map_err(|diagnostic| call.refuse(diagnostic))?;
         metrics.measure_replica(&replica.handle);
         process::health(call, health_listen.as_deref(), scheduler::api::readiness(&replica.handle)).await?;
         tokio::select! {

@@ -7,12 +7,13 @@ use proto::tls::{Files, Tls};
 use crate::config::{self, Layers, Source};
 use crate::project::{Call, Refused};
 
-/// What the settings say; none where they say nothing.
-pub fn read(layers: &mut Layers) -> Result<Option<Tls>, Diagnostic> {
+/// What the settings say; none where they say nothing. Only a client may do without a certificate of its own.
+pub fn read(layers: &mut Layers, is_client: bool) -> Result<Option<Tls>, Diagnostic> {
     let config::Tls { ca, cert, key } = layers.read();
-    let (ca, cert, key) = match (ca, cert, key) {
+    let ca = match (ca, &cert, &key) {
         (None, None, None) => return Ok(None),
-        (Some(ca), Some(cert), Some(key)) => (ca, cert, key),
+        (Some(ca), Some(_), Some(_)) => ca,
+        (Some(ca), None, None) if is_client => ca,
         _ => {
             let finding =
                 Diagnostic::error(Code::ConfigInvalid, "mutual TLS needs all of tls.ca, tls.cert and tls.key");
@@ -28,7 +29,7 @@ pub fn read(layers: &mut Layers) -> Result<Option<Tls>, Diagnostic> {
 pub fn of_call(call: &Call) -> Result<Option<Tls>, Refused> {
     let config = std::env::var_os("KONTIKI_CONFIG").filter(|name| !name.is_empty()).map(Into::into);
     let mut layers = Source { config }.layers();
-    let tls = read(&mut layers).map_err(|diagnostic| call.refuse(diagnostic))?;
+    let tls = read(&mut layers, true).map_err(|diagnostic| call.refuse(diagnostic))?;
     call.report(&layers.take_findings())?;
     Ok(tls)
 }

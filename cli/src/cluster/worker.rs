@@ -21,7 +21,7 @@ pub fn worker(call: &Call, worker: &args::Worker) -> Result<Exit, Refused> {
     }
     layers.flags::<config::Worker>(&worker.flags.values);
     let settings = layers.read::<config::Worker>();
-    let tls = tls::read(&mut layers);
+    let tls = tls::read(&mut layers, false);
     process::prepare(call, &mut layers)?;
     let tls = tls.map_err(|diagnostic| call.refuse(diagnostic))?;
     let runtime = connect::runtime(2).map_err(|error| call.refuse_with(Code::Io, &error))?;

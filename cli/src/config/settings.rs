@@ -17,6 +17,8 @@ section! {
         "listen" listen: String = "127.0.0.1:4728",
         #[doc = "Whether it may listen to other machines without TLS: anybody who reaches it can do anything with it"]
         "insecure" insecure: bool = "false",
+        #[doc = "The file that says who may do what, read again when it changes; without it clients with a certificate may do everything"]
+        "access-policy" access_policy: Option<PathBuf> = "",
         #[doc = "The address under which others reach this replica; where this is empty that of `listen`, with the host's name for `0.0.0.0` and `[::]`"]
         "advertise" advertise: Option<String> = "",
         #[doc = "Addresses at which other replicas may be found; each may stand for several, and for this one"]

@@ -1,6 +1,7 @@
 //! A cluster of real processes on a real PostgreSQL: what a user sees, and what is left when something dies.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod access;
 mod alerts;
 mod backup;
 mod disk;

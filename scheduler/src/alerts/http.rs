@@ -8,8 +8,8 @@ use bytes::Bytes;
 use common::alert::{Reference, Webhook};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request};
-use http_body_util::Full;
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,6 +19,8 @@ use sha2::Sha256;
 use super::Message;
 use super::secrets::resolve;
 use crate::local::clock;
+
+const AGENT: &str = concat!("kontiki/", env!("CARGO_PKG_VERSION"));
 
 /// Keeps connections; cheap to clone.
 #[derive(Clone)]
@@ -65,6 +67,18 @@ impl Client {
         self.post(&webhook.url, &webhook.headers.clone().into_iter().chain(of_message).collect(), body).await
     }
 
+    /// The body of what a URL answers, `limit` bytes at most.
+    pub async fn get(&self, uri: &Uri, limit: usize) -> Result<Bytes, String> {
+        let request =
+            Request::get(uri).header(USER_AGENT, AGENT).body(Full::default()).map_err(|error| error.to_string())?;
+        let answer = self.0.request(request).await.map_err(|error| reason(&error))?;
+        if !answer.status().is_success() {
+            return Err(format!("it answered {}", answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), limit).collect().await;
+        body.map(Collected::to_bytes).map_err(|error| error.to_string())
+    }
+
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(), String> {
         // Errors of the client tell what went wrong with the connection, and not where to: the URL may be the secret.
         let answer = self.0.request(request).await.map_err(|error| reason(&error))?;
@@ -78,7 +92,7 @@ impl Client {
 async fn request(url: &Reference, body: String) -> Result<Request<Full<Bytes>>, String> {
     let builder = Request::builder().method(Method::POST).uri(resolve(url).await?);
     let builder = builder.header(CONTENT_TYPE, "application/json");
-    let builder = builder.header(USER_AGENT, concat!("kontiki/", env!("CARGO_PKG_VERSION")));
+    let builder = builder.header(USER_AGENT, AGENT);
     builder.body(Full::from(body)).map_err(|_| "what stands for the URL is no URL".to_owned())
 }
 

@@ -38,6 +38,7 @@ mod watch;
 mod workers;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::externalscaler::external_scaler_server::ExternalScalerServer;
@@ -54,7 +55,9 @@ use tonic::transport::server::TcpIncoming;
 use self::callers::Guard;
 pub use self::health::readiness;
 use self::planner::Planner;
+use crate::access::Access;
 use crate::replica::{Handle, raft_service};
+use proto::tls::Callers;
 
 /// What a replica allows those who call it.
 #[derive(Clone, Debug)]
@@ -67,6 +70,10 @@ pub struct Config {
     pub lease: Duration,
     /// A peer whose connection is dead without having been closed is found out after this and the same again.
     pub keepalive: Duration,
+    /// Bytes of the headers of one call.
+    pub header_bytes_max: u32,
+    /// Who may do what; without it clients with a certificate may do everything. It counts under TLS only.
+    pub access: Option<Arc<Access>>,
 }
 
 impl Default for Config {
@@ -76,6 +83,8 @@ impl Default for Config {
             streams_max: 1_024,
             lease: Duration::from_secs(10),
             keepalive: Duration::from_secs(10),
+            header_bytes_max: 16 << 10,
+            access: None,
         }
     }
 }
@@ -99,7 +108,8 @@ pub async fn serve(
     let workers = WorkerServiceServer::new(workers::Service::new(handle.clone(), config.lease));
     let cluster = ClusterServiceServer::new(cluster::Service::new(handle.clone()));
     let router = Server::builder()
-        .layer(Guard { is_secured: tls.is_some() })
+        .layer(Guard { is_secured: tls.is_some(), access: config.access.clone() })
+        .http2_max_header_list_size(config.header_bytes_max)
         .max_concurrent_streams(config.streams_max)
         .http2_keepalive_interval(Some(config.keepalive))
         .http2_keepalive_timeout(Some(config.keepalive))
@@ -114,7 +124,10 @@ pub async fn serve(
         .add_service(cluster.max_decoding_message_size(limit))
         .add_service(ExternalScalerServer::new(scaling::Service::new(handle.clone())));
     match tls {
-        Some(tls) => router.serve_with_incoming_shutdown(callers::accept(listener, tls), stop).await,
+        Some(tls) => {
+            let callers = if config.access.is_some() { Callers::Any } else { Callers::Certified };
+            router.serve_with_incoming_shutdown(callers::accept(listener, tls, callers), stop).await
+        }
         None => {
             // The builder's own setting is for listeners that it opens itself; without it an answer waits 40 ms for another.
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));

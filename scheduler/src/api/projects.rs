@@ -5,6 +5,7 @@
 
 use common::ContentDigest;
 use futures::stream::BoxStream;
+use proto::access::Role;
 use proto::project::{check_project, file, of_digest, to_digest, to_digests, to_revision};
 use proto::scalar::timestamp;
 use proto::v1;
@@ -13,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::uploads::Uploads;
 use super::{commit, download, pages, refusal, trace};
+use crate::access::Principal;
 use crate::replica::{Consistency, Handle};
 use crate::state::projects::{Deployment, FILES_MAX, Projects, digest};
 use crate::state::{Command, Reply, State};
@@ -74,7 +76,8 @@ impl ProjectService for Service {
     }
 
     async fn deploy_project(&self, request: Request<v1::DeployProjectRequest>) -> Answer<v1::DeployProjectResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
+        Principal::of(&extensions).require(Role::Deployer, Some(&request.project))?;
         check_size(&request)?;
         let revision = to_revision(request).map_err(|invalid| refusal::invalid(&invalid))?;
         let bundle = digest(&revision.files);
@@ -90,8 +93,9 @@ impl ProjectService for Service {
     }
 
     async fn get_project(&self, request: Request<v1::GetProjectRequest>) -> Answer<v1::GetProjectResponse> {
-        let name = request.into_inner().project;
+        let (_, extensions, v1::GetProjectRequest { project: name }) = request.into_parts();
         check_project(&name).map_err(|invalid| refusal::invalid(&invalid))?;
+        Principal::of(&extensions).require(Role::Viewer, Some(&name))?;
         let found = self.read(|state| {
             let projects = state.projects();
             projects.deployments(&name).next_back().map(|latest| view(projects, &name, latest))
@@ -103,11 +107,13 @@ impl ProjectService for Service {
     }
 
     async fn list_projects(&self, request: Request<v1::ListProjectsRequest>) -> Answer<v1::ListProjectsResponse> {
-        let v1::ListProjectsRequest { page_size, page_token } = request.into_inner();
+        let (_, extensions, v1::ListProjectsRequest { page_size, page_token }) = request.into_parts();
+        let caller = Principal::of(&extensions);
         let size = pages::size(page_size);
         let page = self.read(|state| {
             let projects = state.projects();
             let rest = projects.latest().filter(|(name, _)| *name > page_token.as_str());
+            let rest = rest.filter(|(name, _)| caller.may(Role::Viewer, Some(name)));
             rest.take(size + 1).map(|(name, latest)| view(projects, name, latest)).collect::<Vec<_>>()
         });
         let (projects, next_page_token) = pages::cut(page.await?, size, |project| project.name.clone());
@@ -115,10 +121,12 @@ impl ProjectService for Service {
     }
 
     async fn get_bundle(&self, request: Request<v1::GetBundleRequest>) -> Answer<v1::GetBundleResponse> {
-        let digest = to_digest("bundle_digest", &request.into_inner().bundle_digest);
+        let (_, extensions, request) = request.into_parts();
+        let digest = to_digest("bundle_digest", &request.bundle_digest);
         let digest = digest.map_err(|invalid| refusal::invalid(&invalid))?;
         let found = self.find(|projects| projects.bundle(&digest).cloned()).await?;
         let bundle = found.ok_or_else(|| refusal::not_found(format!("bundle {digest} is not deployed")))?;
+        Principal::of(&extensions).require(Role::Viewer, Some(&bundle.project))?;
         let files = bundle.files.iter().map(file).collect();
         Ok(Response::new(v1::GetBundleResponse { project: bundle.project, files }))
     }

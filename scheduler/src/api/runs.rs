@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::diagnostic::Severity;
 use common::{NodeId, RequestId, RunId};
+use proto::access::Role;
 use proto::run::{self, Submit, to_request, to_submit};
 use proto::scalar::to_run;
 use proto::v1;
@@ -16,6 +17,7 @@ use super::trace::Call;
 use super::transcripts::Chosen;
 use super::watch::{Events, Watchers};
 use super::{commit, pages, refusal, transcripts, view};
+use crate::access::Principal;
 use crate::replica::{Consistency, Handle};
 use crate::state::{CancelCause, Command, Event, Reply, Run, RunOutcome, RunState, State};
 
@@ -38,6 +40,20 @@ impl Service {
     async fn read<T>(&self, stale: bool, question: impl FnOnce(&State) -> T) -> Result<T, Status> {
         let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
         self.handle.read(consistency, question).await.map_err(|error| refusal::failed(&error))
+    }
+
+    /// Refuses whoever has not the role for the run's project.
+    async fn permit(&self, caller: &Principal, role: Role, id: RunId) -> Result<(), Status> {
+        if caller.is_unlimited() {
+            return Ok(());
+        }
+        let project = |state: &State| state.run(&id).map(|run| project(run).map(str::to_owned));
+        // Whose a run is never changes.
+        let found = match self.read(true, project).await? {
+            Some(found) => Some(found),
+            None => self.read(false, project).await?,
+        };
+        caller.require(role, found.ok_or_else(|| unknown(id))?.as_deref())
     }
 
     async fn find<T>(&self, id: RunId, question: impl FnOnce(&Run) -> T) -> Result<T, Status> {
@@ -167,6 +183,11 @@ fn retried(run: &Run, after: u64) -> Option<v1::RetryRunResponse> {
     Some(v1::RetryRunResponse { tasks, run_id: run.id.to_string() })
 }
 
+/// None of a laptop's run.
+fn project(run: &Run) -> Option<&str> {
+    run.deployed.as_ref().map(|deployed| deployed.project.as_str())
+}
+
 fn unknown(id: RunId) -> Status {
     refusal::not_found(format!("run {id} does not exist"))
 }
@@ -187,8 +208,9 @@ impl RunService for Service {
     type ReadTranscriptsStream = transcripts::Stream;
 
     async fn submit_run(&self, request: Request<v1::SubmitRunRequest>) -> Answer<v1::SubmitRunResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = Call::begin(&metadata, "kontiki.v1.RunService/SubmitRun");
+        Principal::of(&extensions).require(Role::Operator, Some(&request.project))?;
         let submit = to_submit(request).map_err(|invalid| refusal::invalid(&invalid))?;
         let answer = self.submit(submit, &call).await;
         // A request that comes again is part of the same story.
@@ -197,8 +219,9 @@ impl RunService for Service {
     }
 
     async fn get_run(&self, request: Request<v1::GetRunRequest>) -> Answer<v1::GetRunResponse> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         let id = run_id(&request.run_id)?;
+        self.permit(&Principal::of(&extensions), Role::Viewer, id).await?;
         let from = pages::after::<u32>(&request.page_token).map_err(|invalid| refusal::invalid(&invalid))?;
         let from = from.map_or(0, |last| last.saturating_add(1));
         let found = self.read(request.stale, |state| {
@@ -214,15 +237,16 @@ impl RunService for Service {
     }
 
     async fn list_runs(&self, request: Request<v1::ListRunsRequest>) -> Answer<v1::ListRunsResponse> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
+        let caller = Principal::of(&extensions);
         let size = pages::size(request.page_size);
         let after = pages::after::<RunId>(&request.page_token).map_err(|invalid| refusal::invalid(&invalid))?;
         let states: Vec<v1::RunState> = request.states().collect();
         let page = self.read(request.stale, |state| {
             let rest = state.runs().rev().filter(|run| after.is_none_or(|after| run.id < after));
             let of_project = |run: &&Run| {
-                request.project.is_empty()
-                    || run.deployed.as_ref().is_some_and(|deployed| deployed.project == request.project)
+                let project = project(run);
+                (request.project.is_empty() || project == Some(&request.project)) && caller.may(Role::Viewer, project)
             };
             let seen = rest.take(LOOKED_AT_MAX).filter(of_project).map(|run| view::summary(state, run));
             seen.filter(|run| states.is_empty() || states.contains(&run.state())).take(size + 1).collect::<Vec<_>>()
@@ -232,32 +256,36 @@ impl RunService for Service {
     }
 
     async fn watch_run(&self, request: Request<v1::WatchRunRequest>) -> Answer<Self::WatchRunStream> {
-        let v1::WatchRunRequest { run_id: id, after_sequence } = request.into_inner();
+        let (_, extensions, v1::WatchRunRequest { run_id: id, after_sequence }) = request.into_parts();
         let id = run_id(&id)?;
+        self.permit(&Principal::of(&extensions), Role::Viewer, id).await?;
         let tasks = self.find(id, |run| run.tasks().len() as u32).await?;
         self.watchers.stream(tasks, self.handle.watch(id, after_sequence)).map(Response::new)
     }
 
     async fn cancel_run(&self, request: Request<v1::CancelRunRequest>) -> Answer<v1::CancelRunResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = Call::begin(&metadata, "kontiki.v1.RunService/CancelRun");
         let run = run_id(&request.run_id)?;
+        self.permit(&Principal::of(&extensions), Role::Operator, run).await?;
         let answer = self.cancel(run, &call).await;
         call.end(answer.is_ok().then_some(run), &answer);
         answer.map(Response::new)
     }
 
     async fn retry_run(&self, request: Request<v1::RetryRunRequest>) -> Answer<v1::RetryRunResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = Call::begin(&metadata, "kontiki.v1.RunService/RetryRun");
+        self.permit(&Principal::of(&extensions), Role::Operator, run_id(&request.run_id)?).await?;
         let answer = self.retry(request, &call).await;
         call.end(answer.as_ref().ok().and_then(|answer| answer.run_id.parse().ok()), &answer);
         answer.map(Response::new)
     }
 
     async fn get_task(&self, request: Request<v1::GetTaskRequest>) -> Answer<v1::GetTaskResponse> {
-        let v1::GetTaskRequest { run_id: id, node_id } = request.into_inner();
+        let (_, extensions, v1::GetTaskRequest { run_id: id, node_id }) = request.into_parts();
         let id = run_id(&id)?;
+        self.permit(&Principal::of(&extensions), Role::Viewer, id).await?;
         let node = NodeId::from(node_id);
         let found = self.read(false, |state| {
             let run = state.run(&id)?;
@@ -280,8 +308,9 @@ impl RunService for Service {
         &self,
         request: Request<v1::ReadTranscriptsRequest>,
     ) -> Answer<Self::ReadTranscriptsStream> {
-        let v1::ReadTranscriptsRequest { run_id: id, node_ids, last_only } = request.into_inner();
+        let (_, extensions, v1::ReadTranscriptsRequest { run_id: id, node_ids, last_only }) = request.into_parts();
         let id = run_id(&id)?;
+        self.permit(&Principal::of(&extensions), Role::Viewer, id).await?;
         let nodes: Vec<NodeId> = node_ids.into_iter().map(NodeId::from).collect();
         let choose = |state: &State| state.run(&id).map(|run| transcripts::choose(state, run, &nodes, last_only));
         let chosen = self.read(false, choose).await?.ok_or_else(|| unknown(id))?;

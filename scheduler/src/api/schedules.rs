@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use common::schedule::{Decision, Schedule, SourceGate, Upcoming};
 use common::{ScheduleName, Timestamp};
+use proto::access::Role;
 use proto::invalid::Invalid;
 use proto::run::to_request;
 use proto::scalar::{timestamp, to_timestamp};
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 use super::planner::Planner;
 use super::ticking::{self, Refused, Times};
 use super::{commit, pages, refusal, schedule_view as view};
+use crate::access::Principal;
 use crate::leader::Proposal;
 use crate::local::clock;
 use crate::replica::{Consistency, Handle};
@@ -45,6 +47,10 @@ fn invalid(invalid: Invalid) -> Status {
 
 fn unknown(name: &ScheduleName) -> Status {
     refusal::not_found(format!("schedule '{name}' does not exist"))
+}
+
+fn unknown_backfill(id: BackfillId) -> Status {
+    refusal::not_found(format!("backfill {id} does not exist"))
 }
 
 fn calendar(declared: &Schedule) -> Result<Ticks, Invalid> {
@@ -114,11 +120,32 @@ impl Service {
         self.read(|state| state.schedule(name).cloned()).await?.ok_or_else(|| unknown(name))
     }
 
+    /// The schedule, for whoever has the role for its project.
+    async fn permitted(&self, caller: &Principal, role: Role, name: &ScheduleName) -> Result<Scheduled, Status> {
+        let scheduled = self.find(name).await?;
+        caller.require(role, Some(&scheduled.declared.run.project))?;
+        Ok(scheduled)
+    }
+
+    /// Refuses whoever has not the role for the backfill's project.
+    async fn permitted_backfill(&self, caller: &Principal, role: Role, id: BackfillId) -> Result<(), Status> {
+        if caller.is_unlimited() {
+            return Ok(());
+        }
+        let project = |state: &State| state.backfill(&id).map(|backfill| backfill.declared.run.project.clone());
+        let project = self.read(project).await?.ok_or_else(|| unknown_backfill(id))?;
+        caller.require(role, Some(&project))
+    }
+
     async fn commit(&self, command: Command) -> Result<Reply, Status> {
         commit::repeatable(&self.handle, Proposal::from(command)).await
     }
 
-    async fn apply(&self, request: v1::ApplySchedulesRequest) -> Result<v1::ApplySchedulesResponse, Status> {
+    async fn apply(
+        &self,
+        caller: &Principal,
+        request: v1::ApplySchedulesRequest,
+    ) -> Result<v1::ApplySchedulesResponse, Status> {
         if request.schedules.len() > PUT_MAX {
             return Err(invalid(Invalid::new("schedules", format!("are more than {PUT_MAX}"))));
         }
@@ -141,6 +168,11 @@ impl Service {
                 declared.clone().map(|declared| known(&declared.name)).collect()
             })
             .await?;
+        // Of the projects they are to run, and of those that they have run so far.
+        let before = known.iter().filter_map(|(known, _)| known.as_ref()).map(|known| &*known.declared);
+        for declared in declared.clone().chain(before) {
+            caller.require(Role::Deployer, Some(&declared.run.project))?;
+        }
         if declared.clone().any(|declared| declared.calendar.follows().is_some()) {
             let others =
                 self.read(|state| state.schedules().map(|(_, known)| known.declared.clone()).collect::<Vec<_>>());
@@ -181,10 +213,14 @@ impl Service {
         self.commit(Command::ResumeSchedule { name, next, slept }).await.map(drop)
     }
 
-    async fn trigger(&self, request: v1::TriggerScheduleRequest) -> Result<v1::TriggerScheduleResponse, Status> {
+    async fn trigger(
+        &self,
+        caller: &Principal,
+        request: v1::TriggerScheduleRequest,
+    ) -> Result<v1::TriggerScheduleResponse, Status> {
         let name = to_name("name", &request.name).map_err(invalid)?;
         let request_id = to_request(request.request_id).map_err(invalid)?;
-        let scheduled = self.find(&name).await?;
+        let scheduled = self.permitted(caller, Role::Operator, &name).await?;
         let ticks = calendar(&scheduled.declared).map_err(invalid)?;
         let decided_at = clock::now();
         let scheduled_at = request.scheduled_at.map_or(decided_at, |at| to_timestamp(Some(at)));
@@ -212,9 +248,13 @@ impl Service {
         }
     }
 
-    async fn preview(&self, request: v1::PreviewTicksRequest) -> Result<v1::PreviewTicksResponse, Status> {
+    async fn preview(
+        &self,
+        caller: &Principal,
+        request: v1::PreviewTicksRequest,
+    ) -> Result<v1::PreviewTicksResponse, Status> {
         let name = to_name("name", &request.name).map_err(invalid)?;
-        let scheduled = self.find(&name).await?;
+        let scheduled = self.permitted(caller, Role::Viewer, &name).await?;
         let ticks = calendar(&scheduled.declared).map_err(invalid)?;
         let count = if request.count == 0 { PREVIEW_DEFAULT } else { request.count };
         if count > PREVIEW_MAX {
@@ -232,7 +272,11 @@ impl Service {
         Ok(v1::PreviewTicksResponse { ticks: shown.collect() })
     }
 
-    async fn backfill(&self, request: v1::StartBackfillRequest) -> Result<v1::StartBackfillResponse, Status> {
+    async fn backfill(
+        &self,
+        caller: &Principal,
+        request: v1::StartBackfillRequest,
+    ) -> Result<v1::StartBackfillResponse, Status> {
         let name = to_name("name", &request.name).map_err(invalid)?;
         let from = to_moment("from", request.from).map_err(invalid)?;
         let to = to_moment("to", request.to).map_err(invalid)?;
@@ -240,7 +284,7 @@ impl Service {
             v1::BackfillOrder::Unspecified | v1::BackfillOrder::OldestFirst => Order::OldestFirst,
             v1::BackfillOrder::NewestFirst => Order::NewestFirst,
         };
-        let scheduled = self.find(&name).await?;
+        let scheduled = self.permitted(caller, Role::Operator, &name).await?;
         let ticks = calendar(&scheduled.declared).map_err(invalid)?;
         let (total, last) = ticks.count(from, Timestamp(to.as_micros().saturating_sub(1)));
         let (Some(first), Some(last)) = (ticks.from(from), last) else {
@@ -279,11 +323,14 @@ impl Service {
 #[tonic::async_trait]
 impl ScheduleService for Service {
     async fn apply_schedules(&self, request: Request<v1::ApplySchedulesRequest>) -> Answer<v1::ApplySchedulesResponse> {
-        self.apply(request.into_inner()).await.map(Response::new)
+        let (_, extensions, request) = request.into_parts();
+        self.apply(&Principal::of(&extensions), request).await.map(Response::new)
     }
 
     async fn get_schedule(&self, request: Request<v1::GetScheduleRequest>) -> Answer<v1::GetScheduleResponse> {
-        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        let (_, extensions, request) = request.into_parts();
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        self.permitted(&Principal::of(&extensions), Role::Viewer, &name).await?;
         let shown =
             self.read(|state| state.schedule(&name).map(|known| view::status(known, state.gate(&name)))).await?;
         let schedule = Some(shown.ok_or_else(|| unknown(&name))?);
@@ -291,12 +338,14 @@ impl ScheduleService for Service {
     }
 
     async fn list_schedules(&self, request: Request<v1::ListSchedulesRequest>) -> Answer<v1::ListSchedulesResponse> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
+        let caller = Principal::of(&extensions);
         let size = pages::size(request.page_size);
         let token = &request.page_token;
         let after = (!token.is_empty()).then(|| to_name("page_token", token)).transpose().map_err(invalid)?;
         let page = self.read(|state| {
             let rest = state.schedules_after(after.as_ref());
+            let rest = rest.filter(|(_, known)| caller.may(Role::Viewer, Some(&known.declared.run.project)));
             rest.take(size + 1).map(|(name, scheduled)| view::status(scheduled, state.gate(name))).collect::<Vec<_>>()
         });
         let name = |status: &v1::ScheduleStatus| status.schedule.as_ref().map(|known| known.name.clone());
@@ -308,21 +357,31 @@ impl ScheduleService for Service {
         &self,
         request: Request<v1::DeleteSchedulesRequest>,
     ) -> Answer<v1::DeleteSchedulesResponse> {
-        let names = request.into_inner().names;
+        let (_, extensions, v1::DeleteSchedulesRequest { names }) = request.into_parts();
         let names: Result<Vec<_>, _> = names.iter().map(|name| to_name("names", name)).collect();
-        let command = Command::RemoveSchedules { names: names.map_err(invalid)? };
+        let (caller, names) = (Principal::of(&extensions), names.map_err(invalid)?);
+        if !caller.is_unlimited() {
+            for name in &names {
+                self.permitted(&caller, Role::Deployer, name).await?;
+            }
+        }
+        let command = Command::RemoveSchedules { names };
         commit::once(&self.handle, Proposal::from(command)).await?;
         Ok(Response::new(v1::DeleteSchedulesResponse {}))
     }
 
     async fn pause_schedule(&self, request: Request<v1::PauseScheduleRequest>) -> Answer<v1::PauseScheduleResponse> {
-        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        let (_, extensions, request) = request.into_parts();
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        self.permitted(&Principal::of(&extensions), Role::Operator, &name).await?;
         self.commit(Command::PauseSchedule { name }).await?;
         Ok(Response::new(v1::PauseScheduleResponse {}))
     }
 
     async fn resume_schedule(&self, request: Request<v1::ResumeScheduleRequest>) -> Answer<v1::ResumeScheduleResponse> {
-        let name = to_name("name", &request.into_inner().name).map_err(invalid)?;
+        let (_, extensions, request) = request.into_parts();
+        let name = to_name("name", &request.name).map_err(invalid)?;
+        self.permitted(&Principal::of(&extensions), Role::Operator, &name).await?;
         self.resume(name).await?;
         Ok(Response::new(v1::ResumeScheduleResponse {}))
     }
@@ -331,12 +390,14 @@ impl ScheduleService for Service {
         &self,
         request: Request<v1::TriggerScheduleRequest>,
     ) -> Answer<v1::TriggerScheduleResponse> {
-        self.trigger(request.into_inner()).await.map(Response::new)
+        let (_, extensions, request) = request.into_parts();
+        self.trigger(&Principal::of(&extensions), request).await.map(Response::new)
     }
 
     async fn list_ticks(&self, request: Request<v1::ListTicksRequest>) -> Answer<v1::ListTicksResponse> {
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         let name = to_name("name", &request.name).map_err(invalid)?;
+        self.permitted(&Principal::of(&extensions), Role::Viewer, &name).await?;
         let size = pages::size(request.page_size);
         let after = pages::after::<usize>(&request.page_token).map_err(invalid)?.unwrap_or(0);
         let found = self.read(|state| {
@@ -351,30 +412,36 @@ impl ScheduleService for Service {
     }
 
     async fn preview_ticks(&self, request: Request<v1::PreviewTicksRequest>) -> Answer<v1::PreviewTicksResponse> {
-        self.preview(request.into_inner()).await.map(Response::new)
+        let (_, extensions, request) = request.into_parts();
+        self.preview(&Principal::of(&extensions), request).await.map(Response::new)
     }
 
     async fn start_backfill(&self, request: Request<v1::StartBackfillRequest>) -> Answer<v1::StartBackfillResponse> {
-        self.backfill(request.into_inner()).await.map(Response::new)
+        let (_, extensions, request) = request.into_parts();
+        self.backfill(&Principal::of(&extensions), request).await.map(Response::new)
     }
 
     async fn get_backfill(&self, request: Request<v1::GetBackfillRequest>) -> Answer<v1::GetBackfillResponse> {
-        let id = BackfillId(request.into_inner().backfill_id);
+        let (_, extensions, request) = request.into_parts();
+        let id = BackfillId(request.backfill_id);
+        self.permitted_backfill(&Principal::of(&extensions), Role::Viewer, id).await?;
         let found = self.read(|state| {
             let backfill = state.backfill(&id)?;
             let ticks = backfill.ticks().skip(backfill.ticks().len().saturating_sub(SHOWN_MAX)).map(view::tick);
             Some((view::backfill(id, backfill), ticks.collect()))
         });
-        let no_such = || refusal::not_found(format!("backfill {id} does not exist"));
-        let (backfill, ticks) = found.await?.ok_or_else(no_such)?;
+        let (backfill, ticks) = found.await?.ok_or_else(|| unknown_backfill(id))?;
         Ok(Response::new(v1::GetBackfillResponse { backfill: Some(backfill), ticks }))
     }
 
     async fn list_backfills(&self, request: Request<v1::ListBackfillsRequest>) -> Answer<v1::ListBackfillsResponse> {
-        let name = request.into_inner().name;
+        let (_, extensions, v1::ListBackfillsRequest { name }) = request.into_parts();
+        let caller = Principal::of(&extensions);
         let backfills = self.read(|state| {
             let of_schedule =
                 state.backfills().rev().filter(|(_, known)| name.is_empty() || known.declared.name.as_str() == name);
+            let of_schedule =
+                of_schedule.filter(|(_, known)| caller.may(Role::Viewer, Some(&known.declared.run.project)));
             of_schedule.map(|(id, backfill)| view::backfill(id, backfill)).collect()
         });
         Ok(Response::new(v1::ListBackfillsResponse { backfills: backfills.await? }))
@@ -382,7 +449,7 @@ impl ScheduleService for Service {
 
     async fn steer_backfill(&self, request: Request<v1::SteerBackfillRequest>) -> Answer<v1::SteerBackfillResponse> {
         use v1::steer_backfill_request::Steer as Wire;
-        let request = request.into_inner();
+        let (_, extensions, request) = request.into_parts();
         let steer = match request.steer() {
             Wire::Unspecified => return Err(invalid(Invalid::missing("steer"))),
             Wire::Pause => Steer::Pause,
@@ -390,6 +457,7 @@ impl ScheduleService for Service {
             Wire::Cancel => Steer::Cancel,
         };
         let id = BackfillId(request.backfill_id);
+        self.permitted_backfill(&Principal::of(&extensions), Role::Operator, id).await?;
         commit::once(&self.handle, Proposal::from(Command::SteerBackfill { id, steer })).await?;
         Ok(Response::new(v1::SteerBackfillResponse {}))
     }
