@@ -27,7 +27,7 @@ VERSIONS = ("1.27", "1.37")
 #: Whose resources have schemas elsewhere.
 CUSTOM = {"cert-manager.io", "keda.sh", "monitoring.coreos.com"}
 #: What those who install bring: they stand in files of values.
-BROUGHT = {"kontiki-profiles", "kontiki-replica-tls", "kontiki-worker-tls", "kontiki-client-tls"}
+BROUGHT = {"kontiki-access", "kontiki-profiles", "kontiki-replica-tls", "kontiki-worker-tls", "kontiki-client-tls"}
 #: Checks of checkov that do not apply, each with the reason.
 SKIPPED = {
     "CKV_K8S_8": "the pod of `helm test` ends by itself",
@@ -42,6 +42,7 @@ REFUSED = {
     "server.replica=3": "additional properties 'replica' not allowed",
     "server.settings.listen=x": "invalid propertyName 'listen'",
     "tls.mode=none": "tls.allowInsecure=true",
+    "tls.mode=none,tls.allowInsecure=true,server.accessPolicy.secretName=kontiki-access": "server.accessPolicy needs TLS",
     "tls.mode=secrets": "tls.secrets.client names none",
     "worker.autoscaling.min=11": "beyond worker.autoscaling.max",
     "worker.autoscaling.kind=cpu,worker.autoscaling.min=0": "min must be at least 1",

@@ -19,7 +19,8 @@ from pods import Network, Pod, run, until
 from render import NAME, objects, render
 
 TOOLS, PROGRAM = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
-VALUES = ["--set", "worker.profiles.secretName=kontiki-profiles,worker.graceSeconds=30,log.format=text"]
+SECRETS = "worker.profiles.secretName=kontiki-profiles,server.accessPolicy.secretName=kontiki-access"
+VALUES = ["--set", f"{SECRETS},worker.graceSeconds=30,log.format=text"]
 PORT = 5477
 #: PostgreSQL wants a user that has a name, and is not root.
 POSTGRES_USER = "nobody"
@@ -123,6 +124,11 @@ class Cluster:
         target = f"{{type: postgres, host: {self.network.gateway}, port: {PORT}, user: postgres, password: x, dbname: postgres, schema: public, threads: 4}}"
         (profiles / "profiles.yml").write_text(f"rehearsal:\n  target: prod\n  outputs:\n    prod: {target}\n")
         self.secrets[f"{NAME}-profiles"] = profiles
+        access = self.folder / "access"
+        access.mkdir(exist_ok=True)
+        # No more than builds, and the test of the release, need.
+        (access / "access.toml").write_text(f'[[grant]]\nto = ["certificate:{NAME}-client"]\nrole = "deployer"\nprojects = ["rehearsal"]\n')
+        self.secrets[f"{NAME}-access"] = access
         group = self.stateful["spec"]["template"]["spec"]["securityContext"]["fsGroup"]
         for secret in self.secrets.values():
             for file in secret.iterdir():

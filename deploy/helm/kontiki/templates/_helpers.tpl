@@ -161,6 +161,9 @@ grace = "{{ .Values.server.graceSeconds }}s"
 {{- if eq .Values.tls.mode "none" }}
 insecure = true
 {{- end }}
+{{- if .Values.server.accessPolicy.secretName }}
+access-policy = "/etc/kontiki/access/access.toml"
+{{- end }}
 {{- include "kontiki.settings" .Values.server.settings }}
 {{ include "kontiki.client.toml" . }}
 {{- end }}
@@ -198,6 +201,9 @@ key = "/etc/kontiki/tls/tls.key"
 {{- define "kontiki.check" -}}
 {{- if and (eq .Values.tls.mode "none") (not .Values.tls.allowInsecure) }}
 {{- fail "tls.mode is none: whoever reaches the pods could do everything with them. Say tls.allowInsecure=true as well where that is meant" }}
+{{- end }}
+{{- if and (eq .Values.tls.mode "none") .Values.server.accessPolicy.secretName }}
+{{- fail "server.accessPolicy needs TLS: with tls.mode=none nobody is known" }}
 {{- end }}
 {{- if eq .Values.tls.mode "secrets" }}
 {{- range $role, $name := .Values.tls.secrets }}
