@@ -235,7 +235,11 @@ mod tests {
     use rustls::crypto::ring::sign::any_eddsa_type;
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use serde_json::json;
+    use sha2::Digest as _;
 
+    use proto::access::Role;
+
+    use super::super::{Access, Stranger};
     use super::*;
     use crate::local::clock;
 
@@ -364,6 +368,39 @@ mod tests {
             let found = verify(&known, &token).await.unwrap_err();
             assert!(found.contains(problem), "{found}, not {problem}: {token}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_signed_token_brings_what_its_user_and_groups_are_granted() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = Signer::new("k1");
+        let set = json!({"keys": [signer.jwk()]});
+        std::fs::write(folder.path().join("keys.json"), set.to_string()).unwrap();
+        let hash: String = sha2::Sha256::digest("old").iter().map(|byte| format!("{byte:02x}")).collect();
+        let policy = format!(
+            r#"
+            token = [{{ name = "late", sha256 = "{hash}", expires = 2020-01-01T00:00:00Z }}]
+            issuer = [{{ name = "corp", issuer = "https://login", audiences = ["kontiki"], jwks = "keys.json" }}]
+            grant = [
+                {{ to = ["token:late"], role = "admin" }},
+                {{ to = ["group:corp/data"], role = "operator", projects = ["shop"] }},
+                {{ to = ["user:corp/ana"], role = "viewer" }},
+                {{ to = ["certificate:ana", "group:corp/ana", "user:corp/data"], role = "admin" }},
+            ]
+            "#
+        );
+        let file = folder.path().join("access.toml");
+        std::fs::write(&file, policy).unwrap();
+        let access = Access::load(file).unwrap();
+        // The token alone counts, whatever the certificate is granted.
+        let ana = access.principal(Some(&signer.sign(&claims())), Some("ana")).await.unwrap();
+        assert_eq!(ana.name, "corp/ana");
+        assert!(ana.may(Role::Operator, Some("shop")) && ana.may(Role::Viewer, None));
+        assert!(!ana.may(Role::Operator, Some("bank")) && !ana.may_somewhere(Role::Deployer));
+        assert!(access.principal(None, Some("ana")).await.unwrap().may(Role::Admin, None));
+        assert_eq!(access.principal(Some("old"), None).await.unwrap_err(), Stranger::Expired("late".to_owned()));
+        assert_eq!(access.principal(Some("new"), None).await.unwrap_err(), Stranger::UnknownToken);
+        assert_eq!(access.principal(None, None).await.unwrap_err(), Stranger::Nothing);
     }
 
     /// The example of RFC 7515, appendix A.2: RSA with SHA-256. It expired in 2011; what is signed otherwise is not even looked at.

@@ -19,12 +19,15 @@ const RETRIES: u64 = 1;
 const PORT: u16 = 5432;
 
 /// How the server finds out that this side is gone, so that its statement stops and its locks are free: it looks at the socket while
-/// a statement runs, and asks for a sign of life while none does. Since PostgreSQL 14, where the system can tell.
-const NOTICE_LOSS: [&str; 2] = [
+/// a statement runs, and asks for a sign of life while none does. Since PostgreSQL 14, where the system can tell. It takes about as long
+/// as a scheduler takes to give a worker up that it does not hear: whoever builds in its place finds the locks free.
+const NOTICE_LOSS: [&str; 3] = [
     "select set_config('client_connection_check_interval', '5s', false) \
      where current_setting('client_connection_check_interval', true) is not null and version() like '%linux%'",
-    "select set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), \
+    "select set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false), \
      set_config('tcp_keepalives_count', '3', false)",
+    // For an answer that nobody acknowledges: keepalives wait until it is.
+    "select set_config('tcp_user_timeout', '11s', false) where version() like '%linux%'",
 ];
 
 /// A checked output of type `postgres`: everything needed to connect. Holds the password, so it is never shown.
