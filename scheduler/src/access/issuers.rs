@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
@@ -52,7 +52,15 @@ pub struct Keys {
 
 enum KeySet {
     File { file: PathBuf, read: Mutex<(Option<SystemTime>, Arc<JwkSet>)> },
-    Url { uri: http::Uri, fetched: tokio::sync::Mutex<Fetched> },
+    Url(Arc<Remote>),
+}
+
+/// Keys behind a URL.
+struct Remote {
+    uri: http::Uri,
+    fetched: Mutex<Fetched>,
+    /// One request at a time.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -67,7 +75,11 @@ impl Keys {
     pub fn of(policy: &Policy, policy_file: &Path) -> Result<Self, Problem> {
         let set = |issuer: &Issuer| {
             let set = match &issuer.keys {
-                KeySource::Url(uri) => KeySet::Url { uri: uri.clone(), fetched: tokio::sync::Mutex::default() },
+                KeySource::Url(uri) => KeySet::Url(Arc::new(Remote {
+                    uri: uri.clone(),
+                    fetched: Mutex::default(),
+                    fetching: tokio::sync::Mutex::default(),
+                })),
                 KeySource::File(file) => {
                     let changed = changed(file);
                     let set = read(file).map_err(|problem| Problem {
@@ -160,41 +172,62 @@ fn is_of(key: KeyAlgorithm, signature: Algorithm) -> bool {
 }
 
 impl KeySet {
-    /// As far as it is known, and not older than it may be.
+    /// As far as it is known. What is old is used while it is asked for again: an issuer that does not answer keeps nobody waiting.
     async fn now(&self, client: &Client) -> Result<Arc<JwkSet>, String> {
-        match self {
-            Self::File { file, read } => Ok(reread(file, read)),
-            Self::Url { uri, fetched } => {
-                let mut fetched = fetched.lock().await;
-                if fetched.at.is_none_or(|at| at.elapsed() > FRESH) {
-                    fetched.fetch(client, uri).await;
-                }
-                fetched.set.clone().ok_or_else(|| "the keys of its issuer cannot be had now".to_owned())
+        let remote = match self {
+            Self::File { file, read } => return Ok(reread(file, read)),
+            Self::Url(remote) => remote,
+        };
+        let (known, is_fresh) = remote.known();
+        if let Some(known) = known {
+            if !is_fresh {
+                let (remote, client) = (Arc::clone(remote), client.clone());
+                tokio::spawn(async move { remote.fetch(&client).await });
             }
+            return Ok(known);
         }
+        remote.fetch(client).await;
+        remote.known().0.ok_or_else(|| "the keys of its issuer cannot be had now".to_owned())
     }
 
     /// As it is now, unless that was asked a moment ago.
     async fn anew(&self, client: &Client) -> Result<Arc<JwkSet>, String> {
-        if let Self::Url { uri, fetched } = self {
-            fetched.lock().await.fetch(client, uri).await;
+        if let Self::Url(remote) = self {
+            remote.fetch(client).await;
         }
         self.now(client).await
     }
 }
 
-impl Fetched {
+impl Remote {
+    fn fetched(&self) -> MutexGuard<'_, Fetched> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was fetched last, and whether that is recent.
+    fn known(&self) -> (Option<Arc<JwkSet>>, bool) {
+        let fetched = self.fetched();
+        (fetched.set.clone(), fetched.at.is_some_and(|at| at.elapsed() < FRESH))
+    }
+
     /// What was there before stays where this does not succeed.
-    async fn fetch(&mut self, client: &Client, uri: &http::Uri) {
-        if self.tried_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return;
+    async fn fetch(&self, client: &Client) {
+        let _one = self.fetching.lock().await;
+        {
+            let mut fetched = self.fetched();
+            if fetched.tried_at.is_some_and(|at| at.elapsed() < PAUSE) {
+                return;
+            }
+            fetched.tried_at = Some(Instant::now());
         }
-        self.tried_at = Some(Instant::now());
-        let got = tokio::time::timeout(FETCH_TIMEOUT, client.get(uri, SET_BYTES_MAX)).await;
+        let got = tokio::time::timeout(FETCH_TIMEOUT, client.get(&self.uri, SET_BYTES_MAX)).await;
         let got = got.unwrap_or_else(|_| Err("it took too long".to_owned()));
         match got.and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string())) {
-            Ok(set) => (self.set, self.at) = (Some(Arc::new(set)), Some(Instant::now())),
-            Err(error) => tracing::warn!(%uri, error, "the keys of an issuer could not be fetched"),
+            Ok(set) => {
+                let mut fetched = self.fetched();
+                (fetched.set, fetched.at) = (Some(Arc::new(set)), Some(Instant::now()));
+            }
+            Err(error) => tracing::warn!(uri = %self.uri, error, "the keys of an issuer could not be fetched"),
         }
     }
 }
@@ -463,10 +496,19 @@ mod tests {
         *answer.lock().unwrap() = json!({"keys": [new.jwk()]});
         verify(&known, &new.sign(&claims())).await.unwrap_err();
         assert_eq!(asked.load(Ordering::SeqCst), 1);
-        let KeySet::Url { fetched, .. } = &known.1.sets["corp"] else { panic!("it is behind a URL") };
-        fetched.lock().await.tried_at = Instant::now().checked_sub(PAUSE);
+        let KeySet::Url(remote) = &known.1.sets["corp"] else { panic!("it is behind a URL") };
+        remote.fetched().tried_at = Instant::now().checked_sub(PAUSE);
         verify(&known, &new.sign(&claims())).await.unwrap();
         assert_eq!(asked.load(Ordering::SeqCst), 2);
         verify(&known, &old.sign(&claims())).await.unwrap_err();
+        // What is old is used until it has been asked for again, which nobody waits for.
+        *answer.lock().unwrap() = json!({"keys": [old.jwk()]});
+        let long_ago = Instant::now().checked_sub(FRESH);
+        (remote.fetched().at, remote.fetched().tried_at) = (long_ago, long_ago);
+        verify(&known, &new.sign(&claims())).await.unwrap();
+        while asked.load(Ordering::SeqCst) < 3 || !remote.known().1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        verify(&known, &old.sign(&claims())).await.unwrap();
     }
 }

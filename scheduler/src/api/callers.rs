@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, Stream};
-use proto::access::{Need, Scope, allowed, needed};
+use proto::access::{Need, Role, Scope, allowed, needed};
 use proto::tls::{self, Callers, Identity, Tls};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -190,7 +190,9 @@ async fn granted(
     };
     let (name, role) = (&principal.name, need.role.as_str());
     if is_granted {
-        tracing::debug!(target: "kontiki::audit", caller = name, path, role, "a call");
+        if need.role > Role::Viewer {
+            tracing::info!(target: "kontiki::audit", caller = name, path, role, "a call");
+        }
         return Ok(principal);
     }
     tracing::warn!(target: "kontiki::audit", caller = name, path, role, "a call was refused");
