@@ -69,7 +69,7 @@ pub fn allowed(path: &str) -> &'static [Identity] {
     }
 }
 
-/// What a client needs for a method, by its path; none where it is not for clients, or not a client's alone.
+/// What a client needs for a method, by its path; none where it is not for clients, or for everybody.
 pub fn needed(path: &str) -> Option<Need> {
     use Role::{Admin, Deployer, Operator, Viewer};
     use Scope::{Anywhere, Cluster, Project};

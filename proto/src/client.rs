@@ -48,7 +48,7 @@ pub enum Error {
 /// A connection over which calls tell who calls.
 pub type Channel = InterceptedService<transport::Channel, Credentials>;
 
-/// What a client says of itself beside its certificate. Cheap to clone; a secret is neither printed nor kept from a file.
+/// What a client says of itself beside its certificate. Cheap to clone. A token is not printed, and one from a file is not kept.
 #[derive(Clone, Default)]
 pub enum Credentials {
     /// Its certificate says everything.

@@ -15,6 +15,12 @@ use crate::tls::Tls;
 /// A handshake that takes longer has failed.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whether only this machine answers to a host. A name is taken for another machine's, unless it is `localhost`.
+pub fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// A connection that is made when it is needed, and again when it broke.
 pub fn lazily(endpoint: Endpoint, tls: Option<&Tls>) -> Channel {
     let Some(tls) = tls.cloned() else { return endpoint.tcp_nodelay(true).connect_lazy() };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::Diagnostic;
 use common::diagnostic::{Code, Location};
+use common::{ContentDigest, Diagnostic};
 use scheduler::access::{Access, Problem};
 use sha2::{Digest as _, Sha256};
 
@@ -23,7 +23,7 @@ pub fn access(call: &Call, verb: &args::Access) -> Result<Exit, Refused> {
     match verb {
         args::Access::Token { name } => {
             let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; TOKEN_BYTES]>()));
-            let hash: String = Sha256::digest(&token).iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = ContentDigest(Sha256::digest(&token).into());
             call.console.output(&token);
             call.console
                 .output(&format!("\n[[token]]\nname = {}\nsha256 = \"{hash}\"", toml::Value::from(name.as_str())));

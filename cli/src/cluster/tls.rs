@@ -2,6 +2,7 @@
 
 use common::Diagnostic;
 use common::diagnostic::Code;
+use proto::dial;
 use proto::tls::{Files, Tls};
 
 use crate::config::{self, Layers, Source};
@@ -43,10 +44,9 @@ pub fn refuse_strangers(listen: &str, hint: &str) -> Result<(), Diagnostic> {
     Err(Diagnostic::error(Code::ServerSetup, message).hint(hint))
 }
 
-/// Whether only this machine reaches an address. A name is taken for another machine's, unless it is `localhost`.
+/// Whether only this machine reaches an address, with its port.
 fn is_loopback(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    dial::is_loopback(address.rsplit_once(':').map_or(address, |(host, _)| host))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tonic::{Code, Response, Status};
 
 use crate::fleet::Fleet;
 use crate::support::{Ended, Project};
-use crate::tls::{certificates, variables};
+use crate::tls::{certificates, role, variables};
 
 /// What a policy says of a token, and the token.
 fn make_token(project: &Project, name: &str) -> (String, String) {
@@ -58,11 +58,7 @@ impl Secured {
         Ended::from(checked).expect(0);
         let certificates = folder.clone();
         let fleet = Fleet::start_as(project, replicas, 1, move |arguments| {
-            let role = match arguments {
-                ["server", ..] => "replica",
-                ["worker", "--servers", ..] => "worker",
-                _ => "client",
-            };
+            let role = role(arguments);
             let mut variables = variables(&certificates, role);
             if role == "replica" {
                 let policy = certificates.join("access.toml").display().to_string();
@@ -138,8 +134,10 @@ fn a_policy_counts_as_soon_as_it_changes_and_one_that_is_broken_never_does() {
     let list = || secured.call(&secured.viewer, &["runs", "list"]);
     list().expect(0);
     secured.write_policy("[[token]]\nname = 7\n");
-    std::thread::sleep(Duration::from_millis(1_200));
-    list().expect(0);
+    secured.fleet.until("the replica that says the policy is broken, and goes on with the one before", || {
+        list().expect(0);
+        secured.fleet.logs().contains("the access policy changed and cannot be read")
+    });
     let revoked = secured.policy.replace("[\"token:viewer\"]", "[\"token:deployer\"]");
     assert_ne!(revoked, secured.policy);
     secured.write_policy(&revoked);

@@ -29,6 +29,15 @@ fn issue(folder: &Path, authority: &Authority, role: &str) {
     std::fs::write(folder.join(format!("{role}.crt")), certificate.pem()).unwrap();
 }
 
+/// Whose certificate a process shows.
+pub fn role(arguments: &[&str]) -> &'static str {
+    match arguments {
+        ["server", ..] => "replica",
+        ["worker", "--servers", ..] => "worker",
+        _ => "client",
+    }
+}
+
 pub fn variables(folder: &Path, role: &str) -> Vec<(String, String)> {
     let file = |name: &str| folder.join(name).display().to_string();
     [("CA", file("ca.crt")), ("CERT", file(&format!("{role}.crt"))), ("KEY", file(&format!("{role}.key")))]
@@ -53,14 +62,7 @@ fn fleet(replicas: usize) -> (Fleet, PathBuf, Authority) {
     let project = Project::small();
     let (folder, authority) = certificates(&project);
     let of_processes = folder.clone();
-    let fleet = Fleet::start_as(project, replicas, 1, move |arguments| {
-        let role = match arguments {
-            ["server", ..] => "replica",
-            ["worker", "--servers", ..] => "worker",
-            _ => "client",
-        };
-        variables(&of_processes, role)
-    });
+    let fleet = Fleet::start_as(project, replicas, 1, move |arguments| variables(&of_processes, role(arguments)));
     (fleet, folder, authority)
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::changed;
 use super::policy::{Issuer, KeySource, Policy, Problem};
 use crate::alerts::Client;
 
@@ -251,17 +252,9 @@ fn read(file: &Path) -> Result<JwkSet, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: it is not a set of keys: {error}", file.display()))
 }
 
-fn changed(file: &Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|found| found.modified()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -269,6 +262,9 @@ mod tests {
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use serde_json::json;
     use sha2::Digest as _;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use proto::access::Role;
 
@@ -409,7 +405,7 @@ mod tests {
         let signer = Signer::new("k1");
         let set = json!({"keys": [signer.jwk()]});
         std::fs::write(folder.path().join("keys.json"), set.to_string()).unwrap();
-        let hash: String = sha2::Sha256::digest("old").iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = common::ContentDigest(sha2::Sha256::digest("old").into());
         let policy = format!(
             r#"
             token = [{{ name = "late", sha256 = "{hash}", expires = 2020-01-01T00:00:00Z }}]
@@ -462,23 +458,22 @@ mod tests {
         assert_eq!(checked(&token.replace("Rw", "Rg")), "InvalidSignature");
     }
 
-    /// Serves what `answer` says as JSON, and counts how often it was asked.
-    fn serve(answer: Arc<Mutex<Value>>) -> (String, Arc<AtomicUsize>) {
+    /// Serves what `answer` says as JSON, and tells of each time it was asked.
+    fn serve(answer: Arc<Mutex<Value>>) -> (String, UnboundedReceiver<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
+        let (asked, asked_of) = unbounded_channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let _ = stream.read(&mut [0; 4096]).unwrap();
                 let body = answer.lock().unwrap().to_string();
-                counter.fetch_add(1, Ordering::SeqCst);
+                asked.send(()).unwrap();
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
                 stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
             }
         });
-        (url, asked)
+        (url, asked_of)
     }
 
     #[tokio::test]
@@ -486,29 +481,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (Signer::new("old"), Signer::new("new"));
         let answer = Arc::new(Mutex::new(json!({"keys": [old.jwk()]})));
-        let (url, asked) = serve(Arc::clone(&answer));
+        let (url, mut asked) = serve(Arc::clone(&answer));
         let known = policy(folder.path(), &url);
-        assert_eq!(asked.load(Ordering::SeqCst), 0);
+        assert!(asked.is_empty());
         verify(&known, &old.sign(&claims())).await.unwrap();
         verify(&known, &old.sign(&claims())).await.unwrap();
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(asked.len(), 1);
         // The issuer has changed its key; it was asked a moment ago, and is not asked for each token that somebody makes up.
         *answer.lock().unwrap() = json!({"keys": [new.jwk()]});
         verify(&known, &new.sign(&claims())).await.unwrap_err();
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(asked.len(), 1);
         let KeySet::Url(remote) = &known.1.sets["corp"] else { panic!("it is behind a URL") };
         remote.fetched().tried_at = Instant::now().checked_sub(PAUSE);
         verify(&known, &new.sign(&claims())).await.unwrap();
-        assert_eq!(asked.load(Ordering::SeqCst), 2);
         verify(&known, &old.sign(&claims())).await.unwrap_err();
+        assert_eq!(asked.len(), 2);
+        asked.recv_many(&mut Vec::new(), 2).await;
         // What is old is used until it has been asked for again, which nobody waits for.
         *answer.lock().unwrap() = json!({"keys": [old.jwk()]});
         let long_ago = Instant::now().checked_sub(FRESH);
         (remote.fetched().at, remote.fetched().tried_at) = (long_ago, long_ago);
         verify(&known, &new.sign(&claims())).await.unwrap();
-        while asked.load(Ordering::SeqCst) < 3 || !remote.known().1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        asked.recv().await.unwrap();
+        // Whoever has asked holds this until the answer is kept.
+        drop(remote.fetching.lock().await);
+        assert!(remote.known().1);
         verify(&known, &old.sign(&claims())).await.unwrap();
     }
 }

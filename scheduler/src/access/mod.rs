@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use common::ContentDigest;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -79,7 +80,7 @@ impl Access {
             let name = certificate.ok_or(Stranger::Nothing)?;
             return Ok(policy.principal(name, &[Subject::Certificate(name.to_owned())]));
         };
-        if let Some(known) = policy.token(&Sha256::digest(token).into()) {
+        if let Some(known) = policy.token(&ContentDigest(Sha256::digest(token).into())) {
             if known.expires.is_some_and(|expires| clock::now() >= expires) {
                 return Err(Stranger::Expired(known.name.clone()));
             }

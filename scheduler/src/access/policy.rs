@@ -1,11 +1,12 @@
 //! The file of an access policy: tokens, issuers of tokens, grants. Pure but for reading the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use common::Timestamp;
+use common::{ContentDigest, Timestamp};
 use proto::access::Role;
+use proto::dial::is_loopback;
 use proto::project::check_project;
 use serde::Deserialize;
 use toml::Spanned;
@@ -16,7 +17,7 @@ use super::principal::{Granted, Principal};
 #[derive(Debug)]
 pub struct Policy {
     /// By the SHA-256 of the token.
-    tokens: HashMap<[u8; 32], Token>,
+    tokens: BTreeMap<ContentDigest, Token>,
     pub issuers: Vec<Issuer>,
     grants: BTreeMap<Subject, Vec<Granted>>,
 }
@@ -136,14 +137,17 @@ impl Policy {
     }
 
     fn check(file: File, folder: &Path) -> Result<Self, Wrong> {
-        let mut tokens: HashMap<[u8; 32], Token> = HashMap::new();
+        let mut tokens: BTreeMap<ContentDigest, Token> = BTreeMap::new();
         for entry in file.tokens {
             check_name(&entry.name)?;
             if tokens.values().any(|known| known.name == *entry.name.get_ref()) {
                 return Err((entry.name.span(), format!("there are two tokens '{}'", entry.name.get_ref())));
             }
-            let hash = hash(entry.sha256.get_ref())
-                .ok_or_else(|| (entry.sha256.span(), "it is not a SHA-256 in 64 hexadecimal digits".to_owned()))?;
+            let hash: ContentDigest = entry
+                .sha256
+                .get_ref()
+                .parse()
+                .map_err(|_| (entry.sha256.span(), "it is not a SHA-256 in 64 hexadecimal digits".to_owned()))?;
             let expires = entry.expires.as_ref().map(moment).transpose()?;
             let token = Token { name: entry.name.into_inner(), expires };
             if let Some(same) = tokens.insert(hash, token) {
@@ -206,7 +210,7 @@ impl Policy {
         }
     }
 
-    pub fn token(&self, hash: &[u8; 32]) -> Option<&Token> {
+    pub fn token(&self, hash: &ContentDigest) -> Option<&Token> {
         self.tokens.get(hash)
     }
 
@@ -226,24 +230,12 @@ fn check_name(name: &Spanned<String>) -> Result<(), Wrong> {
     Err((name.span(), format!("'{text}' is not a name of letters, digits, '-', '_' and '.'")))
 }
 
-fn check_projects(projects: Vec<Spanned<String>>) -> Result<std::collections::BTreeSet<String>, Wrong> {
+fn check_projects(projects: Vec<Spanned<String>>) -> Result<BTreeSet<String>, Wrong> {
     let check = |project: Spanned<String>| match check_project(project.get_ref()) {
         Ok(()) => Ok(project.into_inner()),
         Err(_) => Err((project.span(), format!("'{}' is not the name of a project", project.get_ref()))),
     };
     projects.into_iter().map(check).collect()
-}
-
-/// From hexadecimal digits.
-fn hash(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (byte, at) in hash.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 /// A moment with its offset.
@@ -261,8 +253,7 @@ fn key_source(given: &Spanned<String>, folder: &Path) -> Result<KeySource, Wrong
     let text = given.get_ref();
     let Some((scheme, _)) = text.split_once("://") else { return Ok(KeySource::File(folder.join(text))) };
     let uri: http::Uri = text.parse().map_err(|_| (given.span(), format!("'{text}' is not a URL")))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_here = is_loopback(uri.host().unwrap_or_default());
     match scheme {
         "https" => Ok(KeySource::Url(uri)),
         "http" if is_here => Ok(KeySource::Url(uri)),
@@ -301,7 +292,7 @@ mod tests {
             "#
         ));
         let policy = policy.unwrap();
-        let token = policy.token(&hash(HASH).unwrap()).unwrap();
+        let token = policy.token(&HASH.parse().unwrap()).unwrap();
         assert_eq!((token.name.as_str(), token.expires.unwrap().as_micros()), ("ci", 1_896_048_000_000_000));
         let ci = policy.principal("ci", &[Subject::Token("ci".to_owned())]);
         assert!(ci.may(Role::Deployer, Some("shop")) && !ci.may(Role::Viewer, Some("bank")));

@@ -287,7 +287,7 @@ mod tests {
         let mut text = String::new();
         for role in ROLES {
             for (name, projects) in [(role.to_owned(), "projects = [\"shop\"]"), (format!("all-{role}"), "")] {
-                let hash: String = sha2::Sha256::digest(&name).iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = common::ContentDigest(sha2::Sha256::digest(&name).into());
                 text += &format!("[[token]]\nname = \"{name}\"\nsha256 = \"{hash}\"\n");
                 text += &format!("[[grant]]\nto = [\"token:{name}\"]\nrole = \"{role}\"\n{projects}\n");
             }
