@@ -11,7 +11,7 @@ use super::manifests::{Key, Manifests};
 use super::planning::{self, Known};
 use super::{findings, refusal};
 use crate::replica::{Consistency, Handle};
-use crate::state::{State, Submission};
+use crate::state::Submission;
 
 /// Shared by everybody who begins runs, since parsed bundles are kept in it.
 pub struct Planner {
@@ -32,7 +32,8 @@ impl Planner {
 
     /// Asks this replica's state, as it is.
     pub async fn plan_from_here(&self, submit: Submit) -> Result<Planned, Status> {
-        let known = self.handle.read(Consistency::Stale, |state: &State| Known::of(state, &submit.run)).await;
+        let known =
+            self.handle.read_live(Consistency::Stale, |state, leader| Known::of(state, leader, &submit.run)).await;
         self.plan(known.map_err(|error| refusal::failed(&error))?, submit).await
     }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use common::diagnostic::Code;
 use common::run::{Deployed, RunPlan, RunRequest, Verb};
 use common::target::{AdapterType, Target};
-use common::{ContentDigest, Diagnostic, NodeId, RunId};
+use common::{ContentDigest, Diagnostic, NodeId, RunId, WorkerId};
 use dbt::graph::PlanOptions;
 use dbt::select::{Purpose, Selection};
 use proto::run::Submit;
 
 use super::manifests::Ready;
 use crate::durations;
+use crate::leader::Leader;
 use crate::state::{Run, State, Submission};
 
 /// Earlier runs of a project that are looked at for how long its nodes take, and most tasks of them.
@@ -33,8 +34,12 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn of(state: &State, run: &RunRequest) -> Self {
-        let workers = state.workers().filter(|(_, worker)| !worker.draining && worker.carries(&run.worker_labels));
+    /// `leader` knows which workers there are still: one that died is registered until its lease ends.
+    pub fn of(state: &State, leader: Option<&Leader>, run: &RunRequest) -> Self {
+        let is_here = |worker: &WorkerId| leader.is_none_or(|leader| leader.has_session(worker));
+        let workers = state
+            .workers()
+            .filter(|(id, worker)| !worker.draining && worker.carries(&run.worker_labels) && is_here(id));
         Self {
             bundle: bundle(state, run),
             durations: durations::of(earlier(state, &run.project)),

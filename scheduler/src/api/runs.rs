@@ -90,11 +90,13 @@ impl Service {
 
     async fn submit(&self, submit: Submit, call: &Call) -> Result<v1::SubmitRunResponse, Status> {
         let request = submit.request.clone();
-        let known = self.read(false, |state| match state.run_of(&request).and_then(|id| state.run(&id)) {
-            Some(run) => Err(repeated(run)),
-            None => Ok(Known::of(state, &submit.run)),
+        let known = self.handle.read_live(Consistency::Linearizable, |state, leader| {
+            match state.run_of(&request).and_then(|id| state.run(&id)) {
+                Some(run) => Err(repeated(run)),
+                None => Ok(Known::of(state, leader, &submit.run)),
+            }
         });
-        let known = match known.await? {
+        let known = match known.await.map_err(|error| refusal::failed(&error))? {
             Ok(known) => known,
             Err(answer) => return Ok(answer),
         };

@@ -10,7 +10,7 @@ use proto::v1::worker_service_server::WorkerService;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{refusal, session, trace};
-use crate::leader::Liveness;
+use crate::leader::{Leader, Liveness};
 use crate::replica::{Consistency, Handle};
 use crate::state::{Command, Reply, Run, State, Worker};
 
@@ -51,16 +51,19 @@ impl WorkerService for Service {
     }
 
     async fn list_workers(&self, _: Request<v1::ListWorkersRequest>) -> Answer<v1::ListWorkersResponse> {
-        let views = |state: &State, live: Option<&Liveness>| state.workers().map(|found| view(found, live)).collect();
-        let workers = self.handle.read_live(views).await.map_err(|error| refusal::failed(&error))?;
+        let views = |state: &State, leader: Option<&Leader>| {
+            state.workers().map(|found| view(found, leader.map(Leader::liveness))).collect()
+        };
+        let workers =
+            self.handle.read_live(Consistency::Linearizable, views).await.map_err(|error| refusal::failed(&error))?;
         Ok(Response::new(v1::ListWorkersResponse { workers }))
     }
 
     async fn get_worker(&self, request: Request<v1::GetWorkerRequest>) -> Answer<v1::GetWorkerResponse> {
         let id = WorkerId(request.into_inner().worker_id.into());
-        let found = self.handle.read_live(|state, live| {
+        let found = self.handle.read_live(Consistency::Linearizable, |state, leader| {
             let worker = state.worker(&id)?;
-            Some((view((&id, worker), live), state.assignments(&id)))
+            Some((view((&id, worker), leader.map(Leader::liveness)), state.assignments(&id)))
         });
         let found = found.await.map_err(|error| refusal::failed(&error))?;
         let (worker, running) = found.ok_or_else(|| refusal::not_found(format!("worker {id} is not registered")))?;

@@ -383,6 +383,11 @@ impl Leader {
         }
     }
 
+    /// Whether a worker is connected: one that is registered and not connected has died, or comes back, or is lost when its lease ends.
+    pub fn has_session(&self, worker: &WorkerId) -> bool {
+        self.current.contains_key(worker)
+    }
+
     /// Workers with a session, for shells that end them.
     pub fn connected(&self) -> BTreeSet<SessionId> {
         self.sessions.keys().copied().collect()

@@ -17,7 +17,7 @@ use super::core::Answer;
 use super::forward::{Attempts, Decider};
 use super::shell::Shell;
 use super::{Config, Error, Member, Session, Status, backup, forward, membership, status, watch};
-use crate::leader::{Liveness, Proposal};
+use crate::leader::{Leader, Proposal};
 use crate::state::{Recorded, Reply, State};
 use crate::trace;
 
@@ -98,9 +98,16 @@ impl Handle {
         Ok(self.shell.core.read(question))
     }
 
-    /// As a linearizable [`Handle::read`], and where this replica leads with when it last heard its workers, which is in no log.
-    pub async fn read_live<T>(&self, question: impl FnOnce(&State, Option<&Liveness>) -> T) -> Result<T, Error> {
-        self.catch_up().await?;
+    /// As [`Handle::read`], and where this replica leads with what it knows of its workers, which is in no log.
+    pub async fn read_live<T>(
+        &self,
+        consistency: Consistency,
+        question: impl FnOnce(&State, Option<&Leader>) -> T,
+    ) -> Result<T, Error> {
+        self.shell.raft()?;
+        if consistency == Consistency::Linearizable {
+            self.catch_up().await?;
+        }
         Ok(self.shell.core.read_live(question))
     }
 

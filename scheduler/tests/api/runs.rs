@@ -2,6 +2,7 @@
 
 use proto::v1;
 use proto::v1::watch_run_response::Event;
+use scheduler::replica::Consistency;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -216,6 +217,27 @@ async fn a_duckdb_file_goes_to_one_worker() {
     assert!(refused.message().contains("2 workers could get tasks"), "{refused}");
     duckdb.worker_labels.insert("disk".to_owned(), "w".to_owned());
     assert_eq!(cluster.submit(&duckdb).await.tasks, 3);
+}
+
+#[tokio::test]
+async fn a_worker_that_has_died_is_not_a_second_writer() {
+    let cluster = Cluster::start().await;
+    cluster.deploy(&CHAIN).await;
+    let mut duckdb = request("r");
+    duckdb.target.as_mut().unwrap().adapter_type = "duckdb".to_owned();
+    let died = tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "v"));
+    tokio::spawn(work(cluster.handle.connect_worker().unwrap(), "w"));
+    cluster.workers(2).await;
+    died.abort();
+    let accepted = async {
+        while let Err(refused) = cluster.runs().submit_run(duckdb.clone()).await {
+            assert!(refused.message().contains("2 workers could get tasks"), "{refused}");
+        }
+    };
+    tokio::time::timeout(PATIENCE, accepted).await.unwrap();
+    // It is registered until its lease ends, and nobody waited for that.
+    let known = cluster.handle.read(Consistency::Linearizable, |state| state.workers().count()).await.unwrap();
+    assert_eq!(known, 2);
 }
 
 #[tokio::test]

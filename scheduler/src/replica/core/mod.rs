@@ -32,7 +32,7 @@ use super::clock::Clock;
 use super::digests::{Digests, Divergence};
 use super::session::Outbox;
 use crate::entry::{LogEntry, Proposer};
-use crate::leader::{Leader, Liveness, Policy, Proposal, SessionId, Ticket};
+use crate::leader::{Leader, Policy, Proposal, SessionId, Ticket};
 use crate::metrics;
 use crate::raft::machine::{self, Blobs};
 use crate::raft::network::{Checkpoint, Compare};
@@ -167,11 +167,11 @@ impl Core {
     }
 
     /// Asks the state and, where this replica leads, when it last heard its workers.
-    pub fn read_live<T>(&self, question: impl FnOnce(&State, Option<&Liveness>) -> T) -> T {
+    pub fn read_live<T>(&self, question: impl FnOnce(&State, Option<&Leader>) -> T) -> T {
         let inner = self.lock();
         match &inner.mode {
             Mode::Following(state) => question(state, None),
-            Mode::Leading(leader, _) => question(leader.state(), Some(leader.liveness())),
+            Mode::Leading(leader, _) => question(leader.state(), Some(leader)),
         }
     }
 
